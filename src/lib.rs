@@ -1,1 +1,7 @@
 //! windlass deploys containers to a fleet of Docker hosts over plain SSH, and hauls a bad release back in.
+//!
+//! Ask the fleet what it runs, decide everything at once, print it, do exactly that, prove it, write it down.
+//! `docs/design.md` is the map of the rooms below and of the walls between them.
+
+pub mod name;
+pub mod secret;
