@@ -1,0 +1,5 @@
+//! From `deploy.yml` to a [`Config`].
+
+pub mod types;
+
+pub use types::*;

@@ -1,0 +1,180 @@
+//! The resolved configuration: what `deploy.yml`, its destination and `x-windlass` come down to.
+
+use crate::name::{Destination, HostName, Repository, RoleName, ServiceName};
+use crate::secret::Secret;
+use crate::spec::RoleSpec;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A valid configuration for one destination (or none).
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The prefix of every container's name and the value of its label `service`.
+    pub service: ServiceName,
+    /// `-d`.
+    pub destination: Option<Destination>,
+    /// `image`, with the registry's server in front.
+    pub repository: Repository,
+    /// Where credentials go: to `registry.server` only.
+    pub registry: Registry,
+    /// The role that is changed first.
+    pub primary_role: RoleName,
+    /// The primary role first, then by name. Never empty unless the file only has accessories.
+    pub roles: Vec<Role>,
+    /// How each host is reached. Every host of every role is here.
+    pub hosts: BTreeMap<HostName, HostAddress>,
+    /// How windlass logs in.
+    pub ssh: Ssh,
+    /// How the proxy itself runs (`proxy.run`).
+    pub proxy: ProxyRun,
+    /// `boot`.
+    pub boot: Boot,
+    /// What retention keeps.
+    pub retain: Retain,
+    /// Until a new container must be healthy.
+    pub deploy_timeout: Duration,
+    /// How long requests in flight may take to finish before an outgoing container is stopped.
+    pub drain_timeout: Duration,
+    /// The directory of hook executables, absolute.
+    pub hooks_path: PathBuf,
+    /// The secrets files that exist, in the order in which they are read (later wins), absolute.
+    pub secrets_files: Vec<PathBuf>,
+    /// Keys that are understood but not acted on yet, and which verbs must refuse because of them.
+    pub not_acted_on: Vec<NotActedOn>,
+    /// Things worth saying that do not stop anything: duplicate keys, keys without effect …
+    pub notes: Vec<String>,
+}
+
+/// One role with its hosts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Role {
+    /// Name.
+    pub name: RoleName,
+    /// In the file's order, each host once.
+    pub hosts: Vec<RoleHost>,
+    /// What its containers are made from.
+    pub spec: RoleSpec,
+}
+
+/// A host of a role, with the tags it carries there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
+pub struct RoleHost {
+    /// The host.
+    pub name: HostName,
+    /// Tags in the file's order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+}
+
+/// How one host is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostAddress {
+    /// What the resolver or the network is asked for.
+    pub address: String,
+    /// TCP port of sshd.
+    pub port: u16,
+    /// Login.
+    pub user: String,
+}
+
+/// `ssh`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ssh {
+    /// Private key files, absolute.
+    pub keys: Vec<PathBuf>,
+    /// Use only [`Ssh::keys`]: neither the agent nor the default identities.
+    pub keys_only: bool,
+    /// Enrol a key that known_hosts does not have (`ssh.accept_new`); a changed one is refused all the same.
+    pub accept_new: bool,
+    /// Files to look host keys up in, absolute; empty = `~/.ssh/known_hosts` and the system's.
+    pub known_hosts: Vec<PathBuf>,
+    /// The engine's socket (`ssh.docker_socket`), when it is none of the usual ones.
+    pub docker_socket: Option<String>,
+}
+
+/// `registry`.
+#[derive(Debug, Clone, Default)]
+pub struct Registry {
+    /// `None` is Docker's default registry.
+    pub server: Option<String>,
+    /// User name.
+    pub username: Option<Credential>,
+    /// Password or token.
+    pub password: Option<Credential>,
+}
+
+/// A value that is written in the file or that names a secret.
+#[derive(Debug, Clone)]
+pub enum Credential {
+    /// Written in the file.
+    Literal(Secret<String>),
+    /// The name of a secret.
+    Secret(String),
+}
+
+/// How the proxy container runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProxyRun {
+    /// HAProxy's image (`proxy.run.image`).
+    pub image: String,
+    /// Port on the host.
+    pub http_port: u16,
+    /// Port on the host.
+    pub https_port: u16,
+}
+
+/// `boot`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Boot {
+    /// How many hosts change at once; `None` = one first, then all the others.
+    pub limit: Option<BootLimit>,
+    /// Pause after each group.
+    pub wait: Duration,
+    /// Roles of one host side by side.
+    pub parallel_roles: bool,
+}
+
+/// `boot.limit`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BootLimit {
+    /// So many hosts.
+    Hosts(usize),
+    /// A share of all hosts, `max(1, floor(hosts × percent / 100))`.
+    Percent(u32),
+}
+
+/// What retention keeps besides what it must never take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retain {
+    /// Containers that stopped serving less than this ago stay (default three days).
+    pub age: Duration,
+    /// Complete releases to keep whatever their age: a *written* `retain_containers`, else 1.
+    pub at_least: usize,
+}
+
+/// A key that is understood but not acted on yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotActedOn {
+    /// The key's path, such as `servers.web.options.gpus`.
+    pub key: String,
+    /// `file:line`.
+    pub location: String,
+    /// Why it matters, and what to do.
+    pub reason: String,
+    /// The verbs whose outcome would differ. They refuse before they touch anything.
+    pub verbs: Vec<VerbKind>,
+}
+
+/// The verbs as far as configuration is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum VerbKind {
+    Setup,
+    Deploy,
+    Rollback,
+    Prune,
+    /// Every verb that connects to hosts.
+    Connect,
+}
