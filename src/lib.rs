@@ -4,6 +4,9 @@
 //! `docs/design.md` is the map of the rooms below and of the walls between them.
 
 pub mod config;
+pub mod effect;
+pub mod fleet;
 pub mod name;
+pub mod release;
 pub mod secret;
 pub mod spec;

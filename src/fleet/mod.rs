@@ -1,0 +1,41 @@
+//! What is out there, as last observed. Facts only: an unreachable host is one of them, not an error.
+
+mod container;
+mod host;
+mod proxy;
+
+pub use container::{Container, ContainerBrief, Health, Image, State, label};
+pub use host::{
+    DiskSpace, EngineInfo, Freeze, Holder, HostFacts, HostState, Journal, LeaseState, StateHome, Unreachable,
+};
+pub use proxy::{BackendName, BackendState, ProxyContainer, ProxyState, Server, ServerRole};
+
+use crate::name::HostName;
+use std::collections::BTreeMap;
+
+/// All hosts of a configuration (or of its part in scope), each in the state it was found in.
+#[derive(Debug, Clone, Default)]
+pub struct Fleet {
+    /// By name: everything that walks a fleet does so in name order.
+    pub hosts: BTreeMap<HostName, HostState>,
+}
+
+impl Fleet {
+    /// The hosts that answered.
+    pub fn reachable(&self) -> impl Iterator<Item = (&HostName, &HostFacts)> {
+        self.hosts.iter().filter_map(|(name, state)| Some((name, state.facts()?)))
+    }
+
+    /// The hosts that did not, and why.
+    pub fn unreachable(&self) -> impl Iterator<Item = (&HostName, &Unreachable)> {
+        self.hosts.iter().filter_map(|(name, state)| match state {
+            HostState::Unreachable(why) => Some((name, why)),
+            HostState::Up(_) => None,
+        })
+    }
+
+    /// The facts of one host, if it answered.
+    pub fn facts(&self, host: &HostName) -> Option<&HostFacts> {
+        self.hosts.get(host)?.facts()
+    }
+}
