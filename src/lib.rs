@@ -6,6 +6,7 @@
 pub mod config;
 pub mod effect;
 pub mod fleet;
+pub mod history;
 pub mod name;
 pub mod release;
 pub mod secret;

@@ -109,4 +109,6 @@ pub enum Outcome {
     Interrupted,
     /// It failed, and the fleet is mixed or could not be verified.
     Unverified,
+    /// It ended without a word (killed, cut off); a later run found its intent, took over and closed it.
+    Abandoned,
 }

@@ -1,0 +1,94 @@
+//! The merged history.
+
+use crate::name::{ContainerId, Digest, HostName, ImageRef, RoleName, RunId, Version};
+use crate::release::{Outcome, ReleaseKind, ReleaseRecord};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// All releases of a service and destination that the hosts know of, oldest first.
+#[derive(Debug, Clone, Default)]
+pub struct History {
+    /// Recorded releases by run id, before them those that only containers know of (made by Kamal, never adopted).
+    pub releases: Vec<Release>,
+}
+
+/// One release as the fleet knows it.
+#[derive(Debug, Clone)]
+pub struct Release {
+    /// Its run; `None` for one that only containers know of.
+    pub run: Option<RunId>,
+    /// `v42`; `None` for one that only containers know of.
+    pub number: Option<u32>,
+    /// 1, or 2 and up for later releases that got the same number behind a partition (`v43.2`).
+    pub twin: u32,
+    /// How it came about; one that only containers know of counts as adopted.
+    pub kind: ReleaseKind,
+    /// Version.
+    pub version: Version,
+    /// `repository:tag`.
+    pub image: Option<ImageRef>,
+    /// What the tag was resolved to.
+    pub digest: Option<Digest>,
+    /// Its record, if a host still has it.
+    pub record: Option<ReleaseRecord>,
+    /// The first release of a chain of rollbacks: the run whose content this is (its own for a deploy).
+    pub content: Option<RunId>,
+    /// How its run ended; `None` while it runs or when it was cut off.
+    pub outcome: Option<Outcome>,
+    /// Who.
+    pub actor: String,
+    /// When its run began.
+    pub at: Option<Timestamp>,
+    /// `-m`.
+    pub message: Option<String>,
+    /// What people are shown.
+    pub status: Status,
+    /// Whether it was healthy everywhere it was sent: its run succeeded, or it was adopted while serving.
+    pub stable: bool,
+    /// Whether a rollback or a revert left it. Never a default target again until it is redeployed.
+    pub left: bool,
+    /// Where it serves: host → roles.
+    pub running: BTreeMap<HostName, BTreeSet<RoleName>>,
+    /// Where it could be started without pulling (what serves included): host → role → how.
+    pub available: BTreeMap<HostName, BTreeMap<RoleName, Availability>>,
+}
+
+/// What people are shown of a release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// It serves on at least one host.
+    Current,
+    /// It served everywhere once and can be a target.
+    Stable,
+    /// Its run failed; what served before serves.
+    Failed,
+    /// It served, and a rollback or revert left it.
+    RolledBack,
+    /// Its run ended without a word.
+    Interrupted,
+    /// Its run goes on (a lease is held by it).
+    Running,
+}
+
+/// How a role of a release can be brought back on a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Availability {
+    /// It serves there now.
+    Serving(ContainerId),
+    /// Its container is there and startable.
+    Restart(ContainerId),
+    /// Its container is there but would not start as it is (its network is gone …): a new one is made like it.
+    Remake {
+        /// The container to copy.
+        from: ContainerId,
+        /// Why it cannot just be started.
+        why: String,
+    },
+    /// There is no container, but image and record, and the role needs no secret: it can be made from the record.
+    FromRecord,
+    /// It cannot be brought back.
+    Missing {
+        /// Why.
+        why: String,
+    },
+}
