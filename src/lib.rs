@@ -5,9 +5,11 @@
 
 pub mod config;
 pub mod effect;
+pub mod event;
 pub mod fleet;
 pub mod history;
 pub mod name;
+pub mod plan;
 pub mod release;
 pub mod secret;
 pub mod spec;

@@ -1,0 +1,352 @@
+//! A plan: everything that a run will do, decided beforehand.
+//!
+//! Stages follow one another; the lanes of a stage (one a host) go side by side; the steps of a lane follow one
+//! another. Each action names what it expects to find. Nothing here holds a clock, a secret or a choice left open.
+
+use crate::effect::{Backend, ProxySettings};
+use crate::fleet::BackendName;
+use crate::name::{ContainerId, Destination, HostName, ImageRef, RoleName, RunId, ServiceName, Version};
+use crate::release::{Fingerprint, ReleaseRecord, RunVerb};
+use crate::spec::{Env, RestartPolicy, RoleSpec};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What a run will do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The command.
+    pub verb: RunVerb,
+    /// Service.
+    pub service: ServiceName,
+    /// Destination.
+    pub destination: Option<Destination>,
+    /// The run.
+    pub run: RunId,
+    /// The release that it makes; none for a prune, or when there is nothing to do.
+    pub release: Option<ReleaseRecord>,
+    /// What was found serving and no journal knows: recorded as a release of its own before anything changes.
+    pub adopted: Option<ReleaseRecord>,
+    /// The container that serves the adopted release, for its journal facts.
+    pub adopted_containers: Vec<Serving>,
+    /// Runs that ended without a word, by host: closed by this one.
+    pub abandoned: BTreeMap<HostName, Vec<RunId>>,
+    /// The hosts whose leases it needs, in name order.
+    pub hosts: Vec<HostName>,
+    /// Each host's state directory of the service, absolute.
+    pub state_dirs: BTreeMap<HostName, String>,
+    /// What serves before, per host and role in scope.
+    pub before: Vec<Serving>,
+    /// What must serve after it.
+    pub after: Vec<Serving>,
+    /// The work.
+    pub stages: Vec<Stage>,
+    /// What people should know before they say yes.
+    pub notes: Vec<String>,
+}
+
+impl Plan {
+    /// Whether there is nothing to change.
+    pub fn is_empty(&self) -> bool {
+        self.stages.iter().all(|stage| stage.lanes.iter().all(|lane| lane.steps.is_empty()))
+    }
+
+    /// All steps with their place.
+    pub fn steps(&self) -> impl Iterator<Item = (StepId, &HostName, &Step)> {
+        self.stages.iter().enumerate().flat_map(|(stage, s)| {
+            s.lanes.iter().enumerate().flat_map(move |(lane, l)| {
+                l.steps.iter().enumerate().map(move |(step, it)| (StepId { stage, lane, step }, &l.host, it))
+            })
+        })
+    }
+}
+
+/// What serves a role on a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Serving {
+    /// Host.
+    pub host: HostName,
+    /// Role.
+    pub role: RoleName,
+    /// The container; `None` = nothing serves.
+    pub container: Option<Ref>,
+    /// Its version.
+    pub version: Option<Version>,
+    /// The release that it serves, where known.
+    pub release: Option<RunId>,
+    /// The backend that routes to it, for a proxied role.
+    pub backend: Option<BackendName>,
+}
+
+/// A barrier: it begins when the one before has ended everywhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stage {
+    /// What it is for.
+    pub kind: StageKind,
+    /// Its hosts.
+    pub lanes: Vec<Lane>,
+    /// Seconds to wait after it (`boot.wait`).
+    #[serde(default)]
+    pub pause_after: u64,
+}
+
+/// What a stage is for, which also says what a failure in it means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StageKind {
+    /// State, network, proxy, image: nothing that serves is touched. A failure ends the run.
+    Prepare,
+    /// Containers are made, gated and switched to. A failure reverts every host that changed.
+    Change,
+    /// The point of no return is passed: what served before is drained and stopped. A failure is reported (exit 6)
+    /// and goes on.
+    Retire,
+    /// What retention does not keep is removed. A failure is a warning.
+    Prune,
+}
+
+/// One host's part of a stage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lane {
+    /// The host.
+    pub host: HostName,
+    /// In order.
+    pub steps: Vec<Step>,
+}
+
+/// One action, and what takes it back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// What is done.
+    pub action: Action,
+    /// Done instead when the run fails and this step had begun; the undos of a lane run in the reverse order of its
+    /// steps. Empty when there is nothing to take back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub undo: Vec<Action>,
+}
+
+/// A step's place in its plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct StepId {
+    /// Index of the stage.
+    pub stage: usize,
+    /// Index of the lane in the stage.
+    pub lane: usize,
+    /// Index of the step in the lane.
+    pub step: usize,
+}
+
+/// A container that exists, or one that the plan creates on the same host under this name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ref {
+    /// It exists.
+    Id(ContainerId),
+    /// The plan creates it.
+    Name(String),
+}
+
+/// One thing that is done on one host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub enum Action {
+    /// Creates the state directory, records it on the volume `windlass`, and writes the key of the secret prints where
+    /// the host lacks it. Expects the volume to name no other directory.
+    PrepareState {
+        /// `<home>`.
+        home: String,
+        /// Whether the key must be written.
+        write_key: bool,
+    },
+    /// Creates the network that containers and proxy share.
+    CreateNetwork {
+        /// Its name.
+        name: String,
+    },
+    /// Creates and starts the proxy.
+    BootProxy {
+        /// How it runs.
+        settings: ProxySettings,
+    },
+    /// Pulls `repository@digest` and tags it.
+    Pull {
+        /// `repository@digest`.
+        image: ImageRef,
+        /// `repository:version`.
+        tag: ImageRef,
+    },
+    /// Tags an image that the host has (so that a pull is not needed).
+    Tag {
+        /// What it has.
+        image: String,
+        /// `repository:version`.
+        tag: ImageRef,
+    },
+    /// Makes a route known to the proxy, or changes it. What it routes to stays.
+    SetRoute {
+        /// The backend as it shall be.
+        backend: Backend,
+    },
+    /// Takes a route away.
+    RemoveRoute {
+        /// The backend.
+        backend: BackendName,
+    },
+    /// Creates a container. Expects its name to be free.
+    Create {
+        /// What it is made from.
+        container: Box<PlannedContainer>,
+    },
+    /// Creates a container like an existing one.
+    CreateLike {
+        /// The one to copy.
+        original: ContainerId,
+        /// The new one's name.
+        name: String,
+    },
+    /// Starts a container.
+    Start {
+        /// Which.
+        container: Ref,
+        /// If a retained container does not start: the name under which one like it is made and started instead.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        else_like: Option<String>,
+    },
+    /// Gives a container its restart policy.
+    SetRestart {
+        /// Which.
+        container: Ref,
+        /// Policy.
+        policy: RestartPolicy,
+    },
+    /// Puts a running container into a free slot of its backend: checked, not routed.
+    Load {
+        /// Backend.
+        backend: BackendName,
+        /// Container.
+        container: Ref,
+        /// The application's port.
+        port: u16,
+    },
+    /// Waits until a container is healthy.
+    Gate {
+        /// Which.
+        container: Ref,
+        /// Role.
+        role: RoleName,
+        /// By what.
+        gate: Gate,
+        /// Seconds until it counts as failed.
+        deadline: u64,
+    },
+    /// Sends a role's traffic to a container and writes the fact down. Expects `from` (or `to` already) to serve.
+    Switch {
+        /// Role.
+        role: RoleName,
+        /// Backend, for a proxied role.
+        backend: Option<BackendName>,
+        /// The application's port.
+        port: u16,
+        /// What serves until then.
+        from: Option<Ref>,
+        /// What serves from then on.
+        to: Ref,
+        /// The release that it serves.
+        release: Option<RunId>,
+    },
+    /// Waits until a container that gets no new requests has answered those it has. Out of time is reported with the
+    /// number cut off, and goes on.
+    Drain {
+        /// Backend.
+        backend: BackendName,
+        /// Container.
+        container: Ref,
+        /// Seconds.
+        timeout: u64,
+    },
+    /// Takes a container out of its slot. Expects that it is not routed to.
+    Unload {
+        /// Backend.
+        backend: BackendName,
+        /// Container.
+        container: Ref,
+    },
+    /// Retires a container: restart policy `no`, then stop. Expects that no backend routes to it, unless the plan says
+    /// that it has to stop first.
+    Retire {
+        /// Which.
+        container: Ref,
+        /// Role.
+        role: RoleName,
+        /// The backend that must not route to it.
+        backend: Option<BackendName>,
+        /// Seconds between SIGTERM and SIGKILL, `None` as it was made.
+        timeout: Option<u32>,
+        /// It serves until the moment it stops: the gap that follows was declared.
+        #[serde(default)]
+        stop_first: bool,
+        /// Nothing of the role serves on this host after it: written down as such.
+        #[serde(default)]
+        ends_role: bool,
+    },
+    /// Removes a stopped container.
+    Remove {
+        /// Which.
+        container: Ref,
+        /// Its name, for people.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// Removes a reference of an image, and the image with its last one.
+    RemoveImage {
+        /// `repo:tag`, `repo@digest` or an id.
+        reference: String,
+        /// Why.
+        reason: String,
+        /// Bytes that its last reference frees.
+        size: u64,
+    },
+}
+
+/// How a new container proves that it works.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "snake_case")]
+pub enum Gate {
+    /// The proxy that will route to it is the judge.
+    Proxy {
+        /// Backend.
+        backend: BackendName,
+        /// Port.
+        port: u16,
+    },
+    /// Docker's health check if the container has one, else it must keep running without a restart.
+    Engine {
+        /// Seconds that it must keep running.
+        readiness_delay: u32,
+    },
+}
+
+/// A container to be created: names of secrets, no values.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedContainer {
+    /// Its name.
+    pub name: String,
+    /// Role.
+    pub role: RoleName,
+    /// Version.
+    pub version: Version,
+    /// What to create it from: `repository:version`.
+    pub image: String,
+    /// The role's specification.
+    pub spec: RoleSpec,
+    /// The environment on this host, with the tags' parts.
+    pub env: Env,
+    /// The value of the label `windlass.spec`.
+    pub fingerprint: Fingerprint,
+    /// All labels.
+    pub labels: BTreeMap<String, String>,
+    /// Further variables (`KAMAL_*`).
+    pub extra_env: BTreeMap<String, String>,
+    /// First part of the host name inside (Kamal's rule).
+    pub hostname: String,
+}
