@@ -53,6 +53,42 @@ pub struct Release {
     pub available: BTreeMap<HostName, BTreeMap<RoleName, Availability>>,
 }
 
+impl Release {
+    /// What people call it: `v42`, `v43.2` for a later twin, the version for one that only containers know of.
+    pub fn label(&self) -> String {
+        match (self.number, self.twin) {
+            (None, _) => self.version.to_string(),
+            (Some(number), 1) => format!("v{number}"),
+            (Some(number), twin) => format!("v{number}.{twin}"),
+        }
+    }
+
+    /// Whether it includes a role. Its record says; without one it is taken to include every role.
+    pub fn has_role(&self, role: &RoleName) -> bool {
+        self.record.as_ref().is_none_or(|record| record.roles.contains_key(role))
+    }
+
+    /// How a role of it can be brought back on a host; `None` if the host was not reached or is none of the role's.
+    pub fn availability(&self, host: &HostName, role: &RoleName) -> Option<&Availability> {
+        self.available.get(host)?.get(role)
+    }
+}
+
+impl Availability {
+    /// Whether it can be brought back at all.
+    pub fn is_there(&self) -> bool {
+        !matches!(self, Self::Missing { .. })
+    }
+
+    /// The container that serves, is to be started or is to be copied.
+    pub fn container(&self) -> Option<&ContainerId> {
+        match self {
+            Self::Serving(id) | Self::Restart(id) | Self::Remake { from: id, .. } => Some(id),
+            Self::FromRecord | Self::Missing { .. } => None,
+        }
+    }
+}
+
 /// What people are shown of a release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
@@ -68,6 +104,8 @@ pub enum Status {
     Interrupted,
     /// Its run goes on (a lease is held by it).
     Running,
+    /// Only stopped containers know of it: nothing says whether it was ever healthy.
+    Unrecorded,
 }
 
 /// How a role of a release can be brought back on a host.
