@@ -55,7 +55,10 @@ fn version() -> String {
 }
 
 fn hostname() -> String {
-    fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()
+    fs::read_to_string("/proc/sys/kernel/hostname")
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
 }
 
 fn environment() -> String {
@@ -133,8 +136,17 @@ fn serve() {
     });
     println!("version={} listening on port {}", version(), port());
     thread::spawn(wake_accept_on_signal);
-    let greeting = format!("version={} host={} color={}\n", version(), hostname(), var("COLOR", ""));
-    let app = Arc::new(App { started: Instant::now(), health: var("APP_HEALTH", "ok"), greeting });
+    let greeting = format!(
+        "version={} host={} color={}\n",
+        version(),
+        hostname(),
+        var("COLOR", "")
+    );
+    let app = Arc::new(App {
+        started: Instant::now(),
+        health: var("APP_HEALTH", "ok"),
+        greeting,
+    });
     for stream in listener.incoming() {
         if stopping() {
             break;
@@ -163,7 +175,11 @@ fn finish_requests() {
     println!("stopping: {} in flight", IN_FLIGHT.load(SeqCst));
     let mut quiet = 0;
     while quiet < 5 {
-        quiet = if IN_FLIGHT.load(SeqCst) == 0 { quiet + 1 } else { 0 };
+        quiet = if IN_FLIGHT.load(SeqCst) == 0 {
+            quiet + 1
+        } else {
+            0
+        };
         thread::sleep(Duration::from_millis(10));
     }
     println!("stopped");
@@ -204,10 +220,13 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Request>
         if reader.read_line(&mut header)? == 0 {
             return Ok(None);
         }
-        let Some((name, value)) = header.trim_end().split_once(':') else { break };
+        let Some((name, value)) = header.trim_end().split_once(':') else {
+            break;
+        };
         let value = value.trim();
         if name.eq_ignore_ascii_case("connection") {
-            keep_alive = value.eq_ignore_ascii_case("keep-alive") || (keep_alive && !value.eq_ignore_ascii_case("close"));
+            keep_alive = value.eq_ignore_ascii_case("keep-alive")
+                || (keep_alive && !value.eq_ignore_ascii_case("close"));
         } else if name.eq_ignore_ascii_case("content-length") {
             body = value.parse().unwrap_or(0);
         }
@@ -227,7 +246,10 @@ fn answer(stream: &mut TcpStream, app: &App, request: &Request) -> io::Result<bo
             (200, app.greeting.clone())
         }
         "/" => (200, app.greeting.clone()),
-        _ => match path.strip_prefix("/status/").and_then(|code| code.parse().ok()) {
+        _ => match path
+            .strip_prefix("/status/")
+            .and_then(|code| code.parse().ok())
+        {
             Some(code @ 200..=599) => (code, format!("status {code}\n")),
             _ => (404, format!("no page {path}\n")),
         },
@@ -245,8 +267,14 @@ fn answer(stream: &mut TcpStream, app: &App, request: &Request) -> io::Result<bo
 
 /// `s=5` or `s=0.25`, at most an hour.
 fn seconds(query: &str) -> f64 {
-    let given = query.split('&').find_map(|pair| pair.strip_prefix("s=")).and_then(|s| s.parse::<f64>().ok());
-    given.filter(|s| s.is_finite()).unwrap_or(1.0).clamp(0.0, 3600.0)
+    let given = query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("s="))
+        .and_then(|s| s.parse::<f64>().ok());
+    given
+        .filter(|s| s.is_finite())
+        .unwrap_or(1.0)
+        .clamp(0.0, 3600.0)
 }
 
 fn health(app: &App) -> (u16, String) {
@@ -258,7 +286,9 @@ fn health(app: &App) -> (u16, String) {
             thread::sleep(Duration::from_secs(3600));
         },
         other => match other.strip_prefix("slow:").and_then(|s| s.parse().ok()) {
-            Some(after) if app.started.elapsed() >= Duration::from_secs(after) => (200, "ok\n".to_owned()),
+            Some(after) if app.started.elapsed() >= Duration::from_secs(after) => {
+                (200, "ok\n".to_owned())
+            }
             Some(_) => bad("still warming up"),
             None => bad("APP_HEALTH is none of ok, 503, never, crash, slow:SECONDS"),
         },

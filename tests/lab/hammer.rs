@@ -90,7 +90,9 @@ impl Options {
                 "--until-file" => options.until_file = Some(value()?.into()),
                 "--timeout" => options.timeout = Duration::from_secs_f64(number(&value()?)?),
                 "--long" => options.long = Some(number(&value()?)?),
-                "--report-every" => options.report_every = Some(Duration::from_secs_f64(number(&value()?)?)),
+                "--report-every" => {
+                    options.report_every = Some(Duration::from_secs_f64(number(&value()?)?))
+                }
                 "--help" | "-h" => {
                     println!("{USAGE}");
                     exit(0)
@@ -112,17 +114,30 @@ fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
 
 impl Target {
     fn parse(text: &str) -> Result<Self, String> {
-        let (url, host) = text.rsplit_once('@').map_or((text, None), |(u, h)| (u, Some(h)));
-        let rest = url.strip_prefix("http://").ok_or(format!("only http:// URLs: {url}"))?;
+        let (url, host) = text
+            .rsplit_once('@')
+            .map_or((text, None), |(u, h)| (u, Some(h)));
+        let rest = url
+            .strip_prefix("http://")
+            .ok_or(format!("only http:// URLs: {url}"))?;
         let (authority, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
-        let with_port = if authority.contains(':') { authority.to_owned() } else { format!("{authority}:80") };
+        let with_port = if authority.contains(':') {
+            authority.to_owned()
+        } else {
+            format!("{authority}:80")
+        };
         let address = with_port
             .to_socket_addrs()
             .ok()
             .and_then(|mut found| found.next())
             .ok_or(format!("no address for {authority}"))?;
         let host = host.unwrap_or(authority).to_owned();
-        Ok(Self { name: text.to_owned(), address, host, path: path.to_owned() })
+        Ok(Self {
+            name: text.to_owned(),
+            address,
+            host,
+            path: path.to_owned(),
+        })
     }
 }
 
@@ -139,8 +154,15 @@ enum Failure {
 }
 
 impl Failure {
-    const KINDS: [&str; 7] =
-        ["connect_refused", "connect_failed", "reset_before_response", "reset_mid_response", "non_200", "timeout", "malformed"];
+    const KINDS: [&str; 7] = [
+        "connect_refused",
+        "connect_failed",
+        "reset_before_response",
+        "reset_mid_response",
+        "non_200",
+        "timeout",
+        "malformed",
+    ];
 
     fn kind(self) -> &'static str {
         Self::KINDS[match self {
@@ -189,11 +211,23 @@ impl Tally {
     fn succeeded(&mut self, body: &str, took: Duration) {
         self.requests += 1;
         self.slowest = self.slowest.max(took);
-        let Some(version) = body.split_whitespace().find_map(|word| word.strip_prefix("version=")) else { return };
+        let Some(version) = body
+            .split_whitespace()
+            .find_map(|word| word.strip_prefix("version="))
+        else {
+            return;
+        };
         let now = unix_ms();
         match self.versions.get_mut(version) {
             Some(seen) => (seen.count, seen.last) = (seen.count + 1, now),
-            None => drop(self.versions.insert(version.to_owned(), Seen { count: 1, first: now, last: now })),
+            None => drop(self.versions.insert(
+                version.to_owned(),
+                Seen {
+                    count: 1,
+                    first: now,
+                    last: now,
+                },
+            )),
         }
     }
 
@@ -224,9 +258,14 @@ impl Tally {
             *self.failures.entry(*failure).or_default() += count;
         }
         let room = SAMPLES.saturating_sub(self.samples.len());
-        self.samples.extend(other.samples.iter().take(room).cloned());
+        self.samples
+            .extend(other.samples.iter().take(room).cloned());
         for (version, seen) in &other.versions {
-            let mine = self.versions.entry(version.clone()).or_insert(Seen { count: 0, first: seen.first, last: seen.last });
+            let mine = self.versions.entry(version.clone()).or_insert(Seen {
+                count: 0,
+                first: seen.first,
+                last: seen.last,
+            });
             mine.count += seen.count;
             mine.first = mine.first.min(seen.first);
             mine.last = mine.last.max(seen.last);
@@ -234,7 +273,8 @@ impl Tally {
     }
 
     fn to_json(&self) -> String {
-        let mut kinds: BTreeMap<&str, u64> = Failure::KINDS.into_iter().map(|kind| (kind, 0)).collect();
+        let mut kinds: BTreeMap<&str, u64> =
+            Failure::KINDS.into_iter().map(|kind| (kind, 0)).collect();
         let mut statuses = Vec::new();
         for (failure, count) in &self.failures {
             *kinds.entry(failure.kind()).or_default() += count;
@@ -242,11 +282,22 @@ impl Tally {
                 statuses.push(format!(r#""{status}":{count}"#));
             }
         }
-        let kinds: Vec<_> = kinds.iter().map(|(kind, count)| format!(r#""{kind}":{count}"#)).collect();
+        let kinds: Vec<_> = kinds
+            .iter()
+            .map(|(kind, count)| format!(r#""{kind}":{count}"#))
+            .collect();
         let versions: Vec<_> = self
             .versions
             .iter()
-            .map(|(v, s)| format!(r#"{}:{{"count":{},"first_ms":{},"last_ms":{}}}"#, json(v), s.count, s.first, s.last))
+            .map(|(v, s)| {
+                format!(
+                    r#"{}:{{"count":{},"first_ms":{},"last_ms":{}}}"#,
+                    json(v),
+                    s.count,
+                    s.first,
+                    s.last
+                )
+            })
             .collect();
         format!(
             r#"{{"requests":{},"failed":{},"failures":{{{}}},"statuses":{{{}}},"versions":{{{}}},"connects":{},"slowest_ms":{},"samples":[{}]}}"#,
@@ -263,7 +314,9 @@ impl Tally {
 }
 
 fn unix_ms() -> u128 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis())
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| d.as_millis())
 }
 
 fn json(text: &str) -> String {
@@ -290,7 +343,12 @@ impl Lane {
     fn start(options: &Options, target: usize, long: Option<f64>) -> Self {
         let tally = Arc::new(Mutex::new(Tally::default()));
         let mut client = Client::new(options, &options.targets[target], long, Arc::clone(&tally));
-        Self { target, long: long.is_some(), tally, thread: thread::spawn(move || client.run()) }
+        Self {
+            target,
+            long: long.is_some(),
+            tally,
+            thread: thread::spawn(move || client.run()),
+        }
     }
 
     fn finish(self) -> (usize, bool, Arc<Mutex<Tally>>) {
@@ -320,12 +378,20 @@ fn watch(options: &Options, lanes: &[Lane], began: Instant) {
             ready = true;
             eprintln!("ready");
         }
-        if options.report_every.is_some_and(|every| reported.elapsed() >= every) {
+        if options
+            .report_every
+            .is_some_and(|every| reported.elapsed() >= every)
+        {
             reported = Instant::now();
-            let tallies: Vec<_> = lanes.iter().map(|l| (l.target, l.long, Arc::clone(&l.tally))).collect();
+            let tallies: Vec<_> = lanes
+                .iter()
+                .map(|l| (l.target, l.long, Arc::clone(&l.tally)))
+                .collect();
             eprintln!("{}", report(options, &tallies, began.elapsed()));
         }
-        let over = options.seconds.is_some_and(|s| began.elapsed().as_secs_f64() >= s);
+        let over = options
+            .seconds
+            .is_some_and(|s| began.elapsed().as_secs_f64() >= s);
         if over || STOP.load(SeqCst) || options.until_file.as_ref().is_some_and(|f| f.exists()) {
             return;
         }
@@ -333,20 +399,32 @@ fn watch(options: &Options, lanes: &[Lane], began: Instant) {
 }
 
 fn has_answered(lanes: &[Lane], target: usize) -> bool {
-    lanes.iter().filter(|lane| lane.target == target).any(|lane| {
-        let tally = locked(&lane.tally);
-        tally.requests > tally.failed_total()
-    })
+    lanes
+        .iter()
+        .filter(|lane| lane.target == target)
+        .any(|lane| {
+            let tally = locked(&lane.tally);
+            tally.requests > tally.failed_total()
+        })
 }
 
 fn locked(tally: &Mutex<Tally>) -> std::sync::MutexGuard<'_, Tally> {
-    tally.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    tally
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-fn report(options: &Options, tallies: &[(usize, bool, Arc<Mutex<Tally>>)], took: Duration) -> String {
+fn report(
+    options: &Options,
+    tallies: &[(usize, bool, Arc<Mutex<Tally>>)],
+    took: Duration,
+) -> String {
     let sum = |wanted: &dyn Fn(usize, bool) -> bool| {
         let mut total = Tally::default();
-        for (_, _, tally) in tallies.iter().filter(|(target, long, _)| wanted(*target, *long)) {
+        for (_, _, tally) in tallies
+            .iter()
+            .filter(|(target, long, _)| wanted(*target, *long))
+        {
             total.merge(&locked(tally));
         }
         total
@@ -356,7 +434,13 @@ fn report(options: &Options, tallies: &[(usize, bool, Arc<Mutex<Tally>>)], took:
         .targets
         .iter()
         .enumerate()
-        .map(|(i, target)| format!("{}:{}", json(&target.name), sum(&|t, long| t == i && !long).to_json()))
+        .map(|(i, target)| {
+            format!(
+                "{}:{}",
+                json(&target.name),
+                sum(&|t, long| t == i && !long).to_json()
+            )
+        })
         .collect();
     format!(
         r#"{{"seconds":{:.3},"requests_per_second":{:.0},"connections_per_target":{},"total":{},"long":{},"targets":{{{}}}}}"#,
@@ -378,11 +462,26 @@ struct Client {
 }
 
 impl Client {
-    fn new(options: &Options, target: &Target, long: Option<f64>, tally: Arc<Mutex<Tally>>) -> Self {
+    fn new(
+        options: &Options,
+        target: &Target,
+        long: Option<f64>,
+        tally: Arc<Mutex<Tally>>,
+    ) -> Self {
         let path = long.map_or(target.path.clone(), |s| format!("/slow?s={s}"));
         let timeout = options.timeout + Duration::from_secs_f64(long.unwrap_or(0.0));
-        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nUser-Agent: hammer\r\n\r\n", target.host).into_bytes();
-        Self { target: target.clone(), request, timeout, tally, connection: None }
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {}\r\nUser-Agent: hammer\r\n\r\n",
+            target.host
+        )
+        .into_bytes();
+        Self {
+            target: target.clone(),
+            request,
+            timeout,
+            tally,
+            connection: None,
+        }
     }
 
     fn run(&mut self) {
@@ -393,7 +492,10 @@ impl Client {
             match outcome {
                 Ok(body) => locked(&self.tally).succeeded(&body, took),
                 Err((failure, detail)) => {
-                    self.connection = self.connection.take().filter(|_| matches!(failure, Failure::Status(_)));
+                    self.connection = self
+                        .connection
+                        .take()
+                        .filter(|_| matches!(failure, Failure::Status(_)));
                     locked(&self.tally).failed(&self.target, failure, &detail, took);
                     // A dead target would otherwise be asked a hundred thousand times a second.
                     thread::sleep(Duration::from_millis(10));
@@ -413,8 +515,12 @@ impl Client {
             return Err((Failure::reading(&error, false), format!("sending: {error}")));
         }
         let mut answering = false;
-        let response = read_response(&mut connection, &mut answering)
-            .map_err(|error| (Failure::reading(&error, answering), format!("reading: {error}")))?;
+        let response = read_response(&mut connection, &mut answering).map_err(|error| {
+            (
+                Failure::reading(&error, answering),
+                format!("reading: {error}"),
+            )
+        })?;
         if !response.close {
             self.connection = Some(connection);
         }
@@ -422,18 +528,22 @@ impl Client {
             return Ok(response.body);
         }
         let first_line = response.body.lines().next().unwrap_or_default();
-        Err((Failure::Status(response.status), format!("status {}: {first_line}", response.status)))
+        Err((
+            Failure::Status(response.status),
+            format!("status {}: {first_line}", response.status),
+        ))
     }
 
     fn connect(&self) -> Result<BufReader<TcpStream>, (Failure, String)> {
-        let stream = TcpStream::connect_timeout(&self.target.address, self.timeout).map_err(|error| {
-            let failure = match error.kind() {
-                ErrorKind::ConnectionRefused => Failure::ConnectRefused,
-                ErrorKind::TimedOut => Failure::Timeout,
-                _ => Failure::ConnectFailed,
-            };
-            (failure, format!("connecting: {error}"))
-        })?;
+        let stream =
+            TcpStream::connect_timeout(&self.target.address, self.timeout).map_err(|error| {
+                let failure = match error.kind() {
+                    ErrorKind::ConnectionRefused => Failure::ConnectRefused,
+                    ErrorKind::TimedOut => Failure::Timeout,
+                    _ => Failure::ConnectFailed,
+                };
+                (failure, format!("connecting: {error}"))
+            })?;
         locked(&self.tally).connects += 1;
         stream
             .set_nodelay(true)
@@ -483,7 +593,11 @@ fn read_response(reader: &mut BufReader<TcpStream>, answering: &mut bool) -> io:
             rest
         }
     };
-    Ok(Response { status, body: String::from_utf8_lossy(&body).into_owned(), close })
+    Ok(Response {
+        status,
+        body: String::from_utf8_lossy(&body).into_owned(),
+        close,
+    })
 }
 
 fn malformed(line: &str) -> io::Error {
@@ -496,9 +610,14 @@ fn read_line(reader: &mut BufReader<TcpStream>, answering: &mut bool) -> io::Res
     *answering |= !line.is_empty();
     read?;
     if line.pop() != Some(b'\n') {
-        return Err(io::Error::new(ErrorKind::UnexpectedEof, "the server closed the connection"));
+        return Err(io::Error::new(
+            ErrorKind::UnexpectedEof,
+            "the server closed the connection",
+        ));
     }
-    Ok(String::from_utf8_lossy(&line).trim_end_matches('\r').to_owned())
+    Ok(String::from_utf8_lossy(&line)
+        .trim_end_matches('\r')
+        .to_owned())
 }
 
 fn read_exactly(reader: &mut impl Read, length: usize) -> io::Result<Vec<u8>> {

@@ -15,10 +15,15 @@ const IN_FLIGHT: usize = 256;
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [listen, target, ms] = args.as_slice() else { fail("usage: relay LISTEN TARGET MS") };
-    let Ok(ms) = ms.parse::<u64>() else { fail(&format!("not milliseconds: {ms}")) };
+    let [listen, target, ms] = args.as_slice() else {
+        fail("usage: relay LISTEN TARGET MS")
+    };
+    let Ok(ms) = ms.parse::<u64>() else {
+        fail(&format!("not milliseconds: {ms}"))
+    };
     let one_way = Duration::from_micros(ms * 500);
-    let listener = TcpListener::bind(listen).unwrap_or_else(|error| fail(&format!("cannot listen on {listen}: {error}")));
+    let listener = TcpListener::bind(listen)
+        .unwrap_or_else(|error| fail(&format!("cannot listen on {listen}: {error}")));
     for client in listener.incoming() {
         let Ok(client) = client else { continue };
         match TcpStream::connect(target) {
@@ -54,7 +59,11 @@ fn read_all(mut from: TcpStream, sender: &SyncSender<(Instant, Vec<u8>)>, delay:
     // An empty chunk is the end: it travels as long as the bytes before it.
     loop {
         let n = from.read(&mut buffer).unwrap_or(0);
-        if sender.send((Instant::now() + delay, buffer[..n].to_vec())).is_err() || n == 0 {
+        if sender
+            .send((Instant::now() + delay, buffer[..n].to_vec()))
+            .is_err()
+            || n == 0
+        {
             return;
         }
     }
