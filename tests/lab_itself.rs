@@ -26,32 +26,12 @@ fn ssh(lab: &Lab, options: &[&str], words: &[&str]) -> bool {
         "-o",
         "StrictHostKeyChecking=yes",
     ]);
-    command
-        .args(options)
-        .args(words)
-        .output()
-        .is_ok_and(|out| out.status.success())
+    command.args(options).args(words).output().is_ok_and(|out| out.status.success())
 }
 
 fn serve(lab: &Lab, host: &str, image: &str) -> String {
-    lab.exec(
-        host,
-        &["sh", "-c", "docker rm -f web >/dev/null 2>&1 || true"],
-    );
-    lab.docker(
-        host,
-        &[
-            "run",
-            "--detach",
-            "--name",
-            "web",
-            "--restart",
-            "always",
-            "--publish",
-            "80:80",
-            image,
-        ],
-    );
+    lab.exec(host, &["sh", "-c", "docker rm -f web >/dev/null 2>&1 || true"]);
+    lab.docker(host, &["run", "--detach", "--name", "web", "--restart", "always", "--publish", "80:80", image]);
     format!("http://{}/", lab.host(host).address)
 }
 
@@ -59,24 +39,12 @@ fn serve(lab: &Lab, host: &str, image: &str) -> String {
 fn every_host_lets_its_own_user_in_and_nobody_else() {
     let (_alone, lab) = (alone(), Lab::up(3));
     for host in lab.hosts() {
-        assert!(
-            ssh(lab, &[], &[&host.name, "docker", "ps"]),
-            "{} as {}",
-            host.name,
-            host.user
-        );
+        assert!(ssh(lab, &[], &[&host.name, "docker", "ps"]), "{} as {}", host.name, host.user);
         let hashed = format!("UserKnownHostsFile={}", lab.known_hosts_hashed().display());
-        assert!(
-            ssh(lab, &["-o", &hashed], &[&host.name, "true"]),
-            "{} by hashed known_hosts",
-            host.name
-        );
+        assert!(ssh(lab, &["-o", &hashed], &[&host.name, "true"]), "{} by hashed known_hosts", host.name);
     }
     assert_eq!(lab.host("host-3").user, "deploy");
-    assert!(
-        !ssh(lab, &["-l", "root"], &["host-3", "true"]),
-        "host-3 must refuse root"
-    );
+    assert!(!ssh(lab, &["-l", "root"], &["host-3", "true"]), "host-3 must refuse root");
 }
 
 #[test]
@@ -108,20 +76,12 @@ fn the_hammer_sees_a_server_that_dies_and_one_that_lives() {
     let (_alone, lab) = (alone(), Lab::up(3));
     let (image, _) = lab.image("hammered:v1", &[]);
     let url = serve(lab, "host-2", &image);
-    let quiet = Hammer::start(
-        lab,
-        &["--connections", "5", "--long", "1"],
-        std::slice::from_ref(&url),
-    );
+    let quiet = Hammer::start(lab, &["--connections", "5", "--long", "1"], std::slice::from_ref(&url));
     quiet.stop().assert_none_failed();
     let hammer = Hammer::start(lab, &["--connections", "5"], &[url]);
     lab.docker("host-2", &["kill", "web"]);
     let report = hammer.stop();
-    assert!(
-        report.failed() > 0,
-        "the server was killed under load: {}",
-        report.json
-    );
+    assert!(report.failed() > 0, "the server was killed under load: {}", report.json);
 }
 
 #[test]
@@ -130,18 +90,9 @@ fn containers_are_down_while_dockerd_is_and_up_again_after() {
     let (image, _) = lab.image("engine:v1", &[]);
     serve(lab, "host-3", &image);
     lab.kill_dockerd("host-3");
-    assert!(
-        !lab.try_run(&["docker", "host-3", "ps"]).status.success(),
-        "a killed engine answered"
-    );
+    assert!(!lab.try_run(&["docker", "host-3", "ps"]).status.success(), "a killed engine answered");
     lab.start_dockerd("host-3");
-    wait_for(
-        "the container of host-3 to run again",
-        Duration::from_secs(20),
-        || {
-            lab.docker("host-3", &["ps", "--quiet", "--filter", "name=web"])
-                .trim()
-                != ""
-        },
-    );
+    wait_for("the container of host-3 to run again", Duration::from_secs(20), || {
+        lab.docker("host-3", &["ps", "--quiet", "--filter", "name=web"]).trim() != ""
+    });
 }

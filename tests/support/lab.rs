@@ -48,20 +48,10 @@ impl Lab {
     }
 
     fn create(hosts: usize) -> Self {
-        let need = script(None)
-            .arg("need")
-            .output()
-            .expect("tests/lab/lab starts");
-        assert!(
-            need.status.success(),
-            "the lab cannot run here:\n{}",
-            text(&need.stderr)
-        );
+        let need = script(None).arg("need").output().expect("tests/lab/lab starts");
+        assert!(need.status.success(), "the lab cannot run here:\n{}", text(&need.stderr));
         if let Some(dir) = std::env::var_os("WINDLASS_LAB_DIR") {
-            let lab = Self {
-                dir: dir.into(),
-                _guard: None,
-            };
+            let lab = Self { dir: dir.into(), _guard: None };
             lab.run(&["up", &hosts.to_string()]);
             return lab;
         }
@@ -69,53 +59,32 @@ impl Lab {
     }
 
     fn create_on_free_subnet(hosts: usize) -> Self {
-        let dir = tempfile::Builder::new()
-            .prefix("windlass-lab-")
-            .tempdir()
-            .expect("a temporary directory")
-            .keep();
+        let dir = tempfile::Builder::new().prefix("windlass-lab-").tempdir().expect("a temporary directory").keep();
         // Test binaries may run side by side; where to begin differs, and a taken subnet is refused.
         let first = std::process::id() % 150;
         for n in 0..150 {
             let net = format!("10.77.{}", 100 + (first + n) % 150);
-            let up = script(Some(&dir))
-                .env("LAB_NET", &net)
-                .args(["up", &hosts.to_string()])
-                .output();
+            let up = script(Some(&dir)).env("LAB_NET", &net).args(["up", &hosts.to_string()]).output();
             let up = up.expect("tests/lab/lab starts");
             if up.status.code() == Some(SUBNET_TAKEN) {
                 continue;
             }
             let guard = guard(&dir, &net);
             assert!(up.status.success(), "lab up failed:\n{}", text(&up.stderr));
-            return Self {
-                dir,
-                _guard: Some(guard),
-            };
+            return Self { dir, _guard: Some(guard) };
         }
-        panic!(
-            "no free subnet among 10.77.100 to 10.77.249: are old labs left over? see /run/windlass-lab"
-        );
+        panic!("no free subnet among 10.77.100 to 10.77.249: are old labs left over? see /run/windlass-lab");
     }
 
     /// Runs `lab VERB ...`; the test fails with its words when it fails.
     pub fn run(&self, words: &[&str]) -> String {
         let out = self.try_run(words);
-        assert!(
-            out.status.success(),
-            "lab {} failed ({}):\n{}",
-            words.join(" "),
-            out.status,
-            text(&out.stderr)
-        );
+        assert!(out.status.success(), "lab {} failed ({}):\n{}", words.join(" "), out.status, text(&out.stderr));
         text(&out.stdout)
     }
 
     pub fn try_run(&self, words: &[&str]) -> Output {
-        script(Some(&self.dir))
-            .args(words)
-            .output()
-            .expect("tests/lab/lab starts")
+        script(Some(&self.dir)).args(words).output().expect("tests/lab/lab starts")
     }
 
     pub fn dir(&self) -> &Path {
@@ -161,11 +130,7 @@ impl Lab {
     /// Server, user name and password of the registry with login (the same images).
     pub fn auth_registry(&self) -> (String, String, String) {
         let auth = &self.info()["auth_registry"];
-        (
-            string(&auth["server"]),
-            string(&auth["username"]),
-            string(&auth["password"]),
-        )
+        (string(&auth["server"]), string(&auth["username"]), string(&auth["password"]))
     }
 
     pub fn haproxy_image(&self) -> String {
@@ -176,10 +141,7 @@ impl Lab {
     /// `options` are those of `lab image`: `--env K=V`, `--label K=V`, `--healthcheck`.
     pub fn image(&self, reference: &str, options: &[&str]) -> (String, String) {
         let out = self.run(&[&["image", reference], options].concat());
-        let (reference, digest) = out
-            .trim()
-            .split_once(' ')
-            .expect("lab image prints REF DIGEST");
+        let (reference, digest) = out.trim().split_once(' ').expect("lab image prints REF DIGEST");
         (reference.to_owned(), digest.to_owned())
     }
 
@@ -236,10 +198,7 @@ impl Lab {
 
 fn script(dir: Option<&Path>) -> Command {
     let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lab/lab"));
-    command
-        .env_remove("LAB_NET")
-        .env_remove("LAB_DIR")
-        .stdin(Stdio::null());
+    command.env_remove("LAB_NET").env_remove("LAB_DIR").stdin(Stdio::null());
     if let Some(dir) = dir {
         command.env("LAB_DIR", dir);
     }
@@ -266,10 +225,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 fn string(value: &Value) -> String {
-    value
-        .as_str()
-        .unwrap_or_else(|| panic!("not a string in lab info: {value}"))
-        .to_owned()
+    value.as_str().unwrap_or_else(|| panic!("not a string in lab info: {value}")).to_owned()
 }
 
 fn host_from(value: &Value) -> Host {
@@ -307,12 +263,7 @@ impl Hammer {
     /// `http://ADDRESS/@HOST-HEADER`.
     pub fn start(lab: &Lab, options: &[&str], targets: &[String]) -> Self {
         let mut command = Command::new(string(&lab.info()["hammer"]));
-        command
-            .args(options)
-            .args(targets)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        command.args(options).args(targets).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the compiled hammer starts");
         let said = BufReader::new(child.stderr.take().expect("stderr is piped"));
         let hammer = Self { child };
@@ -320,17 +271,14 @@ impl Hammer {
         std::thread::spawn(move || {
             for line in said.lines().map_while(Result::ok) {
                 if line == "ready" {
-                    drop(sender.send(()))
+                    let _ = sender.send(());
                 } else {
                     eprintln!("{line}")
                 }
             }
         });
         let answered = ready.recv_timeout(Duration::from_secs(20));
-        assert!(
-            answered.is_ok(),
-            "not every target answered 200 within 20 s: {targets:?}"
-        );
+        assert!(answered.is_ok(), "not every target answered 200 within 20 s: {targets:?}");
         hammer
     }
 
@@ -338,18 +286,11 @@ impl Hammer {
     pub fn stop(mut self) -> Report {
         let pid = self.child.id().to_string();
         let sent = Command::new("kill").args(["-TERM", &pid]).status();
-        assert!(
-            sent.is_ok_and(|status| status.success()),
-            "hammer had ended by itself"
-        );
+        assert!(sent.is_ok_and(|status| status.success()), "hammer had ended by itself");
         let mut json = String::new();
         let stdout = self.child.stdout.as_mut().expect("stdout is piped");
-        stdout
-            .read_to_string(&mut json)
-            .expect("hammer's report is text");
-        Report {
-            json: serde_json::from_str(&json).expect("hammer's report is JSON"),
-        }
+        stdout.read_to_string(&mut json).expect("hammer's report is text");
+        Report { json: serde_json::from_str(&json).expect("hammer's report is JSON") }
     }
 }
 
@@ -376,29 +317,17 @@ impl Report {
 
     /// Answers that named this version, over all targets.
     pub fn answers_of(&self, version: &str) -> u64 {
-        self.json["total"]["versions"][version]["count"]
-            .as_u64()
-            .unwrap_or(0)
+        self.json["total"]["versions"][version]["count"].as_u64().unwrap_or(0)
     }
 
     /// The test fails, showing the first failures one by one, unless there were requests and none failed.
     pub fn assert_none_failed(&self) {
         assert!(self.requests() > 0, "the hammer made no request");
-        let samples = (
-            &self.json["total"]["samples"],
-            &self.json["long"]["samples"],
-        );
-        assert_eq!(
-            self.failed(),
-            0,
-            "of {} requests; the first failures: {samples:?}",
-            self.requests()
-        );
+        let samples = (&self.json["total"]["samples"], &self.json["long"]["samples"]);
+        assert_eq!(self.failed(), 0, "of {} requests; the first failures: {samples:?}", self.requests());
     }
 }
 
 fn count(value: &Value) -> u64 {
-    value
-        .as_u64()
-        .unwrap_or_else(|| panic!("not a count in hammer's report: {value}"))
+    value.as_u64().unwrap_or_else(|| panic!("not a count in hammer's report: {value}"))
 }

@@ -64,9 +64,14 @@ compile_helpers() {
   mkdir -p "$bin"
   local name jobs=() job
   for name in app hammer relay; do
-    [[ $bin/$name -nt $here/$name.rs ]] || { compile "$name" & jobs+=($!); }
+    if stale "$name"; then compile "$name" & jobs+=($!); fi
   done
   for job in "${jobs[@]}"; do wait "$job" || die "a lab helper does not compile (see above)"; done
+}
+
+stale() {
+  [[ -x $bin/$1 ]] || return 0
+  [[ -n $(find "$here/$1.rs" $([[ -d $here/$1 ]] && echo "$here/$1") -newer "$bin/$1" -print -quit) ]]
 }
 
 # Several labs may compile at once: each writes its own file and renames it into place.
