@@ -13,3 +13,4 @@ pub mod plan;
 pub mod release;
 pub mod secret;
 pub mod spec;
+pub mod ssh;

@@ -1,0 +1,224 @@
+//! Host keys against known_hosts files: which keys are trusted for a host, and enrolling a first one.
+//!
+//! russh's own helper knows neither patterns, negation, markers nor tabs, and fails on a line it cannot read.
+
+use super::error::SshError;
+use super::host_pattern::{known_name, matches};
+use russh::keys::ssh_key::known_hosts::{Entry, Marker};
+use russh::keys::{Algorithm, HashAlg, PublicKey};
+use std::fs::OpenOptions;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+/// One line that speaks about a host.
+#[derive(Debug, Clone)]
+struct Known {
+    file: PathBuf,
+    line: usize,
+    marker: Option<Marker>,
+    key: PublicKey,
+    /// Found under the name without the port (OpenSSH then takes a matching key, and nothing else, from it).
+    portless: bool,
+}
+
+/// What the files say about one host and port. Read before connecting: it decides the order of algorithms.
+#[derive(Debug, Clone)]
+pub struct KnownHosts {
+    host: String,
+    port: u16,
+    known: Vec<Known>,
+    files: Vec<PathBuf>,
+    accept_new: bool,
+}
+
+impl KnownHosts {
+    /// Reads the files, in their order. A missing file is an empty one, a line that cannot be read is skipped.
+    ///
+    /// # Errors
+    /// A file that exists and cannot be read: it might hold a revoked key.
+    pub fn read(host: &str, port: u16, files: &[PathBuf], accept_new: bool) -> Result<Self, SshError> {
+        let mut known = Vec::new();
+        for file in files {
+            match std::fs::read(file) {
+                Ok(bytes) => collect(&String::from_utf8_lossy(&bytes), file, host, port, &mut known),
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+                Err(e) => return Err(file_error(host, "read", file, &e)),
+            }
+        }
+        Ok(Self { host: host.to_string(), port, known, files: files.to_vec(), accept_new })
+    }
+
+    /// Host key algorithms with those first that known_hosts has a key for, so that the host presents one that can be checked.
+    pub fn order(&self, defaults: &[Algorithm]) -> Vec<Algorithm> {
+        let held = |a: &Algorithm| self.trusted().any(|k| same_kind(&k.key.algorithm(), a));
+        let (first, rest): (Vec<_>, Vec<_>) = defaults.iter().cloned().partition(held);
+        first.into_iter().chain(rest).collect()
+    }
+
+    /// Decides about the key that the host presents; enrols it where that was asked for.
+    ///
+    /// # Errors
+    /// Revoked, changed, or unknown; each names the file and line or the command that enrols.
+    pub fn check(&self, key: &PublicKey) -> Result<(), SshError> {
+        let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
+        let same = |k: &&Known| k.key.key_data() == key.key_data();
+        if let Some(k) = self.known.iter().filter(|k| k.marker == Some(Marker::Revoked)).find(same) {
+            return Err(SshError::HostKeyRevoked {
+                host: self.host.clone(),
+                fingerprint,
+                file: k.file.clone(),
+                line: k.line,
+            });
+        }
+        if self.trusted().any(|k| same(&k)) {
+            return Ok(());
+        }
+        let rival = |k: &&Known| !k.portless && same_kind(&k.key.algorithm(), &key.algorithm());
+        if let Some(k) = self.trusted().find(rival) {
+            return Err(SshError::HostKeyChanged {
+                host: self.host.clone(),
+                algorithm: key.algorithm().to_string(),
+                fingerprint,
+                file: k.file.clone(),
+                line: k.line,
+                enrol: self.enrol_hint(key),
+            });
+        }
+        let note = self.note();
+        // A host that is known by another kind of key and suddenly has none of those is not "new".
+        if self.accept_new && note.is_empty() {
+            return self.enrol(key);
+        }
+        Err(SshError::HostKeyUnknown {
+            host: self.host.clone(),
+            algorithm: key.algorithm().to_string(),
+            fingerprint,
+            note,
+            enrol: self.enrol_hint(key),
+        })
+    }
+
+    /// Entries that vouch for a key as it is.
+    fn trusted(&self) -> impl Iterator<Item = &Known> {
+        self.known.iter().filter(|k| k.marker.is_none())
+    }
+
+    /// What else is known about the host, for the message about an unknown key.
+    fn note(&self) -> String {
+        let at = |k: &Known| format!("{}:{}", k.file.display(), k.line);
+        if let Some(k) = self.trusted().find(|k| !k.portless) {
+            return format!(
+                " (known_hosts has only a key of another kind, {}, at {})",
+                k.key.algorithm(),
+                at(k)
+            );
+        }
+        match self.known.iter().find(|k| k.marker == Some(Marker::CertAuthority)) {
+            Some(k) => format!(
+                " (known_hosts has a certificate authority for it at {}; windlass checks plain host keys only)",
+                at(k)
+            ),
+            None => String::new(),
+        }
+    }
+
+    fn enrol_hint(&self, key: &PublicKey) -> String {
+        let kind = kind_name(&key.algorithm());
+        let file = self.files.first().map(|f| shell_path(f)).unwrap_or_else(|| "~/.ssh/known_hosts".into());
+        format!(
+            "Compare it with what the host itself says: ssh-keygen -lf /etc/ssh/ssh_host_{kind}_key.pub\n\
+             If it is the same, enrol it: ssh-keyscan -t {kind} -p {} {} >> {file}",
+            self.port, self.host
+        )
+    }
+
+    /// Appends one line in one write. Never rewrites the file; it is made with mode 0600 if missing.
+    fn enrol(&self, key: &PublicKey) -> Result<(), SshError> {
+        let Some(file) = self.files.first() else {
+            return Ok(());
+        };
+        let mut plain = PublicKey::from(key.key_data().clone());
+        plain.set_comment("");
+        let fail = |e: &std::io::Error| file_error(&self.host, "enrol the key in", file, e);
+        let text = plain
+            .to_openssh()
+            .map_err(|e| fail(&std::io::Error::other(e.to_string())))?;
+        let line = format!("{} {}\n", known_name(&self.host, self.port), text.trim());
+        append_line(file, &line).map_err(|e| fail(&e))
+    }
+}
+
+/// Adds a whole line, after a newline when the file's last line lacks one.
+fn append_line(file: &Path, line: &str) -> std::io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.create(true).append(true).read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+        options.mode(0o600);
+        if let Some(dir) = file.parent() {
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+        }
+    }
+    let mut handle = options.open(file)?;
+    let torn = handle.seek(SeekFrom::End(0))? > 0 && {
+        handle.seek(SeekFrom::End(-1))?;
+        let mut last = [0];
+        handle.read_exact(&mut last)?;
+        last != *b"\n"
+    };
+    let text = if torn { format!("\n{line}") } else { line.to_string() };
+    handle.write_all(text.as_bytes())?;
+    handle.sync_all()
+}
+
+fn collect(text: &str, file: &Path, host: &str, port: u16, known: &mut Vec<Known>) {
+    let (name, bare) = (known_name(host, port), known_name(host, 22));
+    for (index, line) in text.lines().enumerate() {
+        // The parser of ssh-key splits at one space; files also have tabs, runs of them, and leading ones.
+        let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let Ok(entry) = line.parse::<Entry>() else {
+            continue;
+        };
+        let exact = matches(entry.host_patterns(), &name);
+        if exact || matches(entry.host_patterns(), &bare) {
+            known.push(Known {
+                file: file.to_path_buf(),
+                line: index + 1,
+                marker: entry.marker().copied(),
+                key: entry.public_key().clone(),
+                portless: !exact,
+            });
+        }
+    }
+}
+
+/// RSA is one kind of key, whatever hash it signs with.
+fn same_kind(a: &Algorithm, b: &Algorithm) -> bool {
+    matches!((a, b), (Algorithm::Rsa { .. }, Algorithm::Rsa { .. })) || a == b
+}
+
+/// The name that ssh-keyscan -t and sshd's key files use.
+fn kind_name(algorithm: &Algorithm) -> &'static str {
+    match algorithm {
+        Algorithm::Ed25519 => "ed25519",
+        Algorithm::Ecdsa { .. } => "ecdsa",
+        _ => "rsa",
+    }
+}
+
+fn shell_path(path: &Path) -> String {
+    let text = path.to_string_lossy().into_owned();
+    shlex::try_quote(&text).map(|q| q.into_owned()).unwrap_or(text)
+}
+
+fn file_error(host: &str, action: &'static str, file: &Path, e: &std::io::Error) -> SshError {
+    SshError::KnownHostsFile { host: host.to_string(), action, file: file.to_path_buf(), reason: e.to_string() }
+}
+
+#[cfg(test)]
+#[path = "known_hosts_tests.rs"]
+mod tests;
