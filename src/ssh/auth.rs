@@ -218,11 +218,12 @@ impl Attempt<'_> {
     fn failure(&mut self) -> SshError {
         let Endpoint { host, port, user } = self.endpoint;
         SshError::AuthFailed {
-            host: host.clone(),
             user: user.clone(),
             tried: std::mem::take(&mut self.tried),
             hint: self.hint.take().unwrap_or_else(|| {
-                format!("install a public key with: ssh-copy-id -p {port} {user}@{host}; or name a private key in ssh.keys")
+                format!(
+                    "install a public key with: ssh-copy-id -p {port} {user}@{host}; or name a private key in ssh.keys"
+                )
             }),
         }
     }

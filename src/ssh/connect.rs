@@ -44,7 +44,7 @@ impl Connection {
     pub async fn open(endpoint: &Endpoint, settings: &Settings) -> Result<Arc<Self>, SshError> {
         let known = KnownHosts::read(&endpoint.host, endpoint.port, &settings.known_hosts, settings.accept_new)?;
         let config = Arc::new(client_config(&known));
-        let fate = Arc::new(Fate::new(&endpoint.host));
+        let fate = Arc::new(Fate::new());
         let started = Instant::now();
         let stream = QuickAck::new(dial(&endpoint.host, endpoint.port).await?);
         let watcher = Watcher::new(known, fate.clone());
@@ -55,8 +55,7 @@ impl Connection {
             Ok(Err(Refusal::Key(e))) => return Err(e),
             Ok(Err(Refusal::Protocol(e))) => return Err(handshake_error(endpoint, &e)),
             Err(_) => {
-                return Err(SshError::Timeout {
-                    host: endpoint.host.clone(),
+                return Err(SshError::NoAnswer {
                     port: endpoint.port,
                     waiting_for: "SSH handshake",
                     after: HANDSHAKE_DEADLINE,
@@ -122,7 +121,8 @@ impl Connection {
     pub(super) fn open_error(&self, what: &str, e: &russh::Error) -> SshError {
         let reason = match e {
             russh::Error::ChannelOpenFailure(ChannelOpenFailure::AdministrativelyProhibited) => {
-                "forbidden by its configuration (MaxSessions, AllowStreamLocalForwarding or DisableForwarding)".to_string()
+                "forbidden by its configuration (MaxSessions, AllowStreamLocalForwarding or DisableForwarding)"
+                    .to_string()
             }
             russh::Error::ChannelOpenFailure(ChannelOpenFailure::ConnectFailed) => {
                 "open failed (too many sessions, see MaxSessions in sshd_config, or nothing listens there)".to_string()
@@ -130,7 +130,7 @@ impl Connection {
             russh::Error::ChannelOpenFailure(other) => format!("{other:?}"),
             _ => return self.lost(),
         };
-        SshError::ChannelRefused { host: self.endpoint.host.clone(), what: what.to_string(), reason }
+        SshError::ChannelRefused { what: what.to_string(), reason }
     }
 }
 
@@ -172,5 +172,5 @@ fn handshake_error(endpoint: &Endpoint, e: &russh::Error) -> SshError {
         }
         other => other.to_string(),
     };
-    SshError::Handshake { host: endpoint.host.clone(), port: endpoint.port, reason }
+    SshError::Handshake { port: endpoint.port, reason }
 }

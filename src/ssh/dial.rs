@@ -21,7 +21,7 @@ const STAGGER: Duration = Duration::from_millis(250);
 pub(super) async fn dial(host: &str, port: u16) -> Result<TcpStream, SshError> {
     let work = async {
         let addresses = resolve(host, port).await?;
-        let stream = first_to_answer(host, &addresses).await?;
+        let stream = first_to_answer(&addresses).await?;
         // A failure of these costs latency, or the prompt end of a dead link, and nothing else.
         let _ = stream.set_nodelay(true);
         // While a full socket buffer blocks the session's task, its keepalives stand still: the kernel watches then.
@@ -29,22 +29,14 @@ pub(super) async fn dial(host: &str, port: u16) -> Result<TcpStream, SshError> {
         let _ = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(UNACKNOWLEDGED));
         Ok(stream)
     };
-    tokio::time::timeout(CONNECT_TIMEOUT, work).await.unwrap_or_else(|_| {
-        Err(SshError::Timeout {
-            host: host.to_string(),
-            port,
-            waiting_for: "TCP connection",
-            after: CONNECT_TIMEOUT,
-        })
-    })
+    tokio::time::timeout(CONNECT_TIMEOUT, work)
+        .await
+        .unwrap_or_else(|_| Err(SshError::NoAnswer { port, waiting_for: "TCP connection", after: CONNECT_TIMEOUT }))
 }
 
 async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, SshError> {
-    let fail = |reason: String| SshError::Dns { host: host.to_string(), reason };
-    let found: Vec<_> = tokio::net::lookup_host((host, port))
-        .await
-        .map_err(|e| fail(e.to_string()))?
-        .collect();
+    let fail = |reason: String| SshError::Dns { name: host.to_string(), reason };
+    let found: Vec<_> = tokio::net::lookup_host((host, port)).await.map_err(|e| fail(e.to_string()))?.collect();
     if found.is_empty() {
         return Err(fail("the resolver knows no address".into()));
     }
@@ -52,7 +44,7 @@ async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, SshError> {
 }
 
 /// Tries all addresses, each a little later than the one before. The error of the first address is the one reported.
-async fn first_to_answer(host: &str, addresses: &[SocketAddr]) -> Result<TcpStream, SshError> {
+async fn first_to_answer(addresses: &[SocketAddr]) -> Result<TcpStream, SshError> {
     let mut attempts: FuturesUnordered<_> = addresses
         .iter()
         .zip(0u32..)
@@ -70,15 +62,15 @@ async fn first_to_answer(host: &str, addresses: &[SocketAddr]) -> Result<TcpStre
         }
     }
     Err(match failed {
-        Some((_, address, e)) => explain(host, address, &e),
-        None => SshError::Dns { host: host.to_string(), reason: "the resolver knows no address".into() },
+        Some((_, address, e)) => explain(address, &e),
+        None => SshError::NoRoute { address: "any address".into(), reason: "the resolver knows none".into() },
     })
 }
 
-fn explain(host: &str, address: SocketAddr, e: &std::io::Error) -> SshError {
-    let (host, address) = (host.to_string(), address.to_string());
+fn explain(address: SocketAddr, e: &std::io::Error) -> SshError {
+    let address = address.to_string();
     match e.kind() {
-        ErrorKind::ConnectionRefused => SshError::Refused { host, address },
-        _ => SshError::NoRoute { host, address, reason: e.to_string() },
+        ErrorKind::ConnectionRefused => SshError::Refused { address },
+        _ => SshError::NoRoute { address, reason: e.to_string() },
     }
 }

@@ -1,35 +1,34 @@
 //! What can go wrong between here and a host, each with a kind of its own and the next step to take.
 
+use crate::effect::{ConnectError, ConnectErrorKind, HostError};
 use std::path::PathBuf;
 use std::time::Duration;
 use thiserror::Error;
 
-/// A failure of the SSH layer. Cloneable, because one lost connection fails every call on it.
-#[derive(Debug, Clone, Error)]
+/// A failure of the SSH layer, without the host's name: callers show it beside the host.
+///
+/// Cloneable, because one lost connection fails every call on it.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SshError {
     /// The name does not resolve.
-    #[error("{host}: the name does not resolve ({reason}); check the spelling, or give an IP address in deploy.yml")]
+    #[error("the name {name} does not resolve: {reason}")]
     Dns {
         /// Name as given.
-        host: String,
+        name: String,
         /// The resolver's words.
         reason: String,
     },
     /// No route, or the network is down.
-    #[error("{host}: no route to {address} ({reason}); is the host up, and is a VPN needed?")]
+    #[error("no route to {address}: {reason}")]
     NoRoute {
-        /// Name as given.
-        host: String,
         /// Address and port that was tried.
         address: String,
         /// The system's words.
         reason: String,
     },
     /// Nothing answered in time.
-    #[error("{host}: no answer within {} s ({waiting_for}); is the host up, and does a firewall drop port {port}?", after.as_secs())]
-    Timeout {
-        /// Name as given.
-        host: String,
+    #[error("no answer on port {port} within {} s (waiting for the {waiting_for})", after.as_secs())]
+    NoAnswer {
         /// Port.
         port: u16,
         /// What was being waited for.
@@ -38,28 +37,22 @@ pub enum SshError {
         after: Duration,
     },
     /// The port is closed.
-    #[error("{host}: connection refused at {address}; is sshd running there, and is ssh.port right?")]
+    #[error("connection refused at {address}")]
     Refused {
-        /// Name as given.
-        host: String,
         /// Address and port that was tried.
         address: String,
     },
     /// Something answers, but no common ground was found.
-    #[error("{host}: SSH handshake on port {port} failed: {reason}")]
+    #[error("the SSH handshake on port {port} failed: {reason}")]
     Handshake {
-        /// Name as given.
-        host: String,
         /// Port.
         port: u16,
         /// What failed.
         reason: String,
     },
     /// known_hosts has no key for the host.
-    #[error("{host}: its host key is unknown: {algorithm} {fingerprint}{note}\n{enrol}")]
+    #[error("its host key is unknown: {algorithm} {fingerprint}{note}")]
     HostKeyUnknown {
-        /// Name as given.
-        host: String,
         /// Algorithm of the key that the host presents.
         algorithm: String,
         /// Its SHA256 fingerprint.
@@ -71,13 +64,10 @@ pub enum SshError {
     },
     /// known_hosts has another key of that algorithm.
     #[error(
-        "{host}: its host key CHANGED: known_hosts has another one ({}:{line}), the host presents {algorithm} {fingerprint}\n\
-         Someone may be listening in, or the host was reinstalled. If you know why: remove that line and enrol the new key with\n{enrol}",
+        "its host key has CHANGED: it presents {algorithm} {fingerprint}, {}:{line} has another",
         file.display()
     )]
     HostKeyChanged {
-        /// Name as given.
-        host: String,
         /// Algorithm of the key that the host presents.
         algorithm: String,
         /// Its SHA256 fingerprint.
@@ -86,14 +76,12 @@ pub enum SshError {
         file: PathBuf,
         /// Line in it, from 1.
         line: usize,
-        /// How to enrol.
+        /// How to compare and enrol it.
         enrol: String,
     },
     /// The presented key is marked `@revoked`.
-    #[error("{host}: its host key {fingerprint} is revoked ({}:{line}); give the host a new key", file.display())]
+    #[error("its host key {fingerprint} is revoked by {}:{line}", file.display())]
     HostKeyRevoked {
-        /// Name as given.
-        host: String,
         /// Its SHA256 fingerprint.
         fingerprint: String,
         /// File with the mark.
@@ -102,10 +90,8 @@ pub enum SshError {
         line: usize,
     },
     /// A known_hosts file could not be read or written.
-    #[error("{host}: cannot {action} {}: {reason}", file.display())]
+    #[error("cannot {action} {}: {reason}", file.display())]
     KnownHostsFile {
-        /// Name as given.
-        host: String,
         /// `read` or `enrol the key in`.
         action: &'static str,
         /// The file.
@@ -114,10 +100,8 @@ pub enum SshError {
         reason: String,
     },
     /// The host accepted none of our keys.
-    #[error("{host}: login as {user} failed; tried: {}\n{hint}", if tried.is_empty() { "nothing".to_string() } else { tried.join("; ") })]
+    #[error("login as {user} failed; tried: {}", if tried.is_empty() { "no key at all".to_string() } else { tried.join("; ") })]
     AuthFailed {
-        /// Name as given.
-        host: String,
         /// Login.
         user: String,
         /// Every key with what became of it.
@@ -126,38 +110,25 @@ pub enum SshError {
         hint: String,
     },
     /// The connection ended, or stopped answering.
-    #[error("{host}: connection lost: {reason}")]
-    ConnectionLost {
-        /// Name as given.
-        host: String,
-        /// The last thing known.
-        reason: String,
-    },
+    #[error("connection lost: {0}")]
+    ConnectionLost(String),
     /// sshd does not open a channel.
-    #[error("{host}: sshd refused {what}: {reason}")]
+    #[error("sshd refused {what}: {reason}")]
     ChannelRefused {
-        /// Name as given.
-        host: String,
         /// What was asked for.
         what: String,
         /// sshd's words, and what to change.
         reason: String,
     },
     /// The host lacks a program.
-    #[error("{host}: {command} is missing there; install it ({hint})")]
+    #[error("{command} is missing on the host")]
     CommandMissing {
-        /// Name as given.
-        host: String,
         /// The program.
         command: String,
-        /// The package that usually has it.
-        hint: String,
     },
     /// A command on the host failed.
-    #[error("{host}: {what} failed ({status}): {stderr}")]
+    #[error("{what} failed ({status}): {stderr}")]
     CommandFailed {
-        /// Name as given.
-        host: String,
         /// What was being done.
         what: String,
         /// `exit 1`, `signal TERM`.
@@ -166,60 +137,104 @@ pub enum SshError {
         stderr: String,
     },
     /// A command on the host took too long. It may still be running there.
-    #[error("{host}: {what} did not finish within {} s", after.as_secs())]
+    #[error("{what} did not finish within {} s", after.as_secs())]
     Deadline {
-        /// Name as given.
-        host: String,
         /// What was being done.
         what: String,
         /// The limit.
         after: Duration,
     },
     /// A command printed more than its reader takes.
-    #[error("{host}: {what} printed more than {limit} bytes")]
+    #[error("{what} printed more than {limit} bytes")]
     OutputTooLarge {
-        /// Name as given.
-        host: String,
         /// What was being done.
         what: String,
         /// The limit in bytes.
         limit: usize,
     },
     /// A command's answer is not in the form that its script gives.
-    #[error("{host}: {what}: cannot understand the answer: {reason}")]
+    #[error("{what}: cannot understand the answer: {reason}")]
     BadAnswer {
-        /// Name as given.
-        host: String,
         /// What was being done.
         what: String,
         /// What is wrong with it.
         reason: String,
     },
     /// An argument cannot be passed to a shell.
-    #[error("{host}: an argument of {what} holds a NUL byte")]
+    #[error("{what}: an argument holds a NUL byte")]
     BadArgument {
-        /// Name as given.
-        host: String,
         /// What was being done.
         what: String,
     },
 }
 
 impl SshError {
-    /// The host could not be reached at all: nothing was done there by the call that failed.
-    pub fn is_unreachable(&self) -> bool {
-        matches!(
-            self,
-            Self::Dns { .. }
-                | Self::NoRoute { .. }
-                | Self::Timeout { .. }
-                | Self::Refused { .. }
-                | Self::Handshake { .. }
-        )
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Dns { .. } => "check the spelling, or give an IP address".to_string(),
+            Self::NoRoute { .. } => "is the host up, and is a VPN needed?".to_string(),
+            Self::NoAnswer { port, .. } => format!("is the host up, and does a firewall drop port {port}?"),
+            Self::Refused { .. } => "is sshd running there, and is ssh.port right?".to_string(),
+            Self::HostKeyUnknown { enrol, .. } => enrol.clone(),
+            Self::HostKeyChanged { enrol, file, line, .. } => format!(
+                "Someone may be listening in, or the host was reinstalled. Only if you know why it changed: \
+                 delete line {line} of {}. {enrol}",
+                file.display()
+            ),
+            Self::HostKeyRevoked { .. } => "that key must not be used any more: give the host a new one".to_string(),
+            Self::AuthFailed { hint, .. } => hint.clone(),
+            Self::CommandMissing { command } => format!("install {}", package(command)),
+            _ => return None,
+        })
     }
 
-    /// The call may or may not have had its effect.
-    pub fn is_uncertain(&self) -> bool {
-        matches!(self, Self::ConnectionLost { .. } | Self::Deadline { .. })
+    fn connect_kind(&self) -> ConnectErrorKind {
+        match self {
+            Self::Dns { .. } => ConnectErrorKind::UnknownName,
+            Self::NoRoute { .. } | Self::NoAnswer { .. } => ConnectErrorKind::NoRoute,
+            Self::Refused { .. } => ConnectErrorKind::Refused,
+            Self::Handshake { .. } => ConnectErrorKind::Protocol,
+            Self::HostKeyUnknown { .. } => ConnectErrorKind::HostKeyUnknown,
+            Self::HostKeyChanged { .. } => ConnectErrorKind::HostKeyChanged,
+            Self::HostKeyRevoked { .. } => ConnectErrorKind::HostKeyRevoked,
+            Self::AuthFailed { .. } => ConnectErrorKind::AuthFailed,
+            _ => ConnectErrorKind::Other,
+        }
+    }
+}
+
+/// Where Debian and Alpine have the commands that scripts use.
+fn package(command: &str) -> String {
+    let name = match command {
+        "flock" => "util-linux",
+        "timeout" | "base64" | "dd" | "sync" => "coreutils",
+        other => other,
+    };
+    format!("the package {name}")
+}
+
+impl From<SshError> for ConnectError {
+    fn from(e: SshError) -> Self {
+        Self { kind: e.connect_kind(), hint: e.hint(), message: e.to_string() }
+    }
+}
+
+impl From<SshError> for HostError {
+    fn from(e: SshError) -> Self {
+        match e {
+            SshError::ConnectionLost(reason) => Self::Disconnected(reason),
+            SshError::Deadline { what, after } => Self::Timeout { what, seconds: after.as_secs() },
+            SshError::CommandFailed { what, status, stderr } => {
+                let message = if stderr.is_empty() { status } else { stderr };
+                Self::Failed { what, message }
+            }
+            SshError::CommandMissing { ref command } => Self::Failed {
+                what: command.clone(),
+                message: format!("missing on the host; {}", e.hint().unwrap_or_default()),
+            },
+            SshError::ChannelRefused { what, reason } => Self::Failed { what, message: reason },
+            other => Self::Failed { what: "a command on the host".to_string(), message: other.to_string() },
+        }
     }
 }

@@ -42,7 +42,7 @@ impl KnownHosts {
             match std::fs::read(file) {
                 Ok(bytes) => collect(&String::from_utf8_lossy(&bytes), file, host, port, &mut known),
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-                Err(e) => return Err(file_error(host, "read", file, &e)),
+                Err(e) => return Err(file_error("read", file, &e)),
             }
         }
         Ok(Self { host: host.to_string(), port, known, files: files.to_vec(), accept_new })
@@ -63,12 +63,7 @@ impl KnownHosts {
         let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
         let same = |k: &&Known| k.key.key_data() == key.key_data();
         if let Some(k) = self.known.iter().filter(|k| k.marker == Some(Marker::Revoked)).find(same) {
-            return Err(SshError::HostKeyRevoked {
-                host: self.host.clone(),
-                fingerprint,
-                file: k.file.clone(),
-                line: k.line,
-            });
+            return Err(SshError::HostKeyRevoked { fingerprint, file: k.file.clone(), line: k.line });
         }
         if self.trusted().any(|k| same(&k)) {
             return Ok(());
@@ -76,7 +71,6 @@ impl KnownHosts {
         let rival = |k: &&Known| !k.portless && same_kind(&k.key.algorithm(), &key.algorithm());
         if let Some(k) = self.trusted().find(rival) {
             return Err(SshError::HostKeyChanged {
-                host: self.host.clone(),
                 algorithm: key.algorithm().to_string(),
                 fingerprint,
                 file: k.file.clone(),
@@ -90,7 +84,6 @@ impl KnownHosts {
             return self.enrol(key);
         }
         Err(SshError::HostKeyUnknown {
-            host: self.host.clone(),
             algorithm: key.algorithm().to_string(),
             fingerprint,
             note,
@@ -107,11 +100,7 @@ impl KnownHosts {
     fn note(&self) -> String {
         let at = |k: &Known| format!("{}:{}", k.file.display(), k.line);
         if let Some(k) = self.trusted().find(|k| !k.portless) {
-            return format!(
-                " (known_hosts has only a key of another kind, {}, at {})",
-                k.key.algorithm(),
-                at(k)
-            );
+            return format!(" (known_hosts has only a key of another kind, {}, at {})", k.key.algorithm(), at(k));
         }
         match self.known.iter().find(|k| k.marker == Some(Marker::CertAuthority)) {
             Some(k) => format!(
@@ -139,10 +128,8 @@ impl KnownHosts {
         };
         let mut plain = PublicKey::from(key.key_data().clone());
         plain.set_comment("");
-        let fail = |e: &std::io::Error| file_error(&self.host, "enrol the key in", file, e);
-        let text = plain
-            .to_openssh()
-            .map_err(|e| fail(&std::io::Error::other(e.to_string())))?;
+        let fail = |e: &std::io::Error| file_error("enrol the key in", file, e);
+        let text = plain.to_openssh().map_err(|e| fail(&std::io::Error::other(e.to_string())))?;
         let line = format!("{} {}\n", known_name(&self.host, self.port), text.trim());
         append_line(file, &line).map_err(|e| fail(&e))
     }
@@ -215,8 +202,8 @@ fn shell_path(path: &Path) -> String {
     shlex::try_quote(&text).map(|q| q.into_owned()).unwrap_or(text)
 }
 
-fn file_error(host: &str, action: &'static str, file: &Path, e: &std::io::Error) -> SshError {
-    SshError::KnownHostsFile { host: host.to_string(), action, file: file.to_path_buf(), reason: e.to_string() }
+fn file_error(action: &'static str, file: &Path, e: &std::io::Error) -> SshError {
+    SshError::KnownHostsFile { action, file: file.to_path_buf(), reason: e.to_string() }
 }
 
 #[cfg(test)]

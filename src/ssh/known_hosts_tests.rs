@@ -91,7 +91,8 @@ fn an_authority_does_not_vouch_for_a_plain_key() {
 
 #[test]
 fn the_message_has_fingerprint_and_commands() {
-    let message = ask("", 2222, A).unwrap_err().to_string();
+    let error = ask("", 2222, A).unwrap_err();
+    let message = format!("{error}\n{}", error.hint().unwrap());
     assert!(message.contains("SHA256:"), "{message}");
     assert!(message.contains("ssh-keyscan -t ed25519 -p 2222 web1 >> "), "{message}");
     assert!(message.contains("ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub"), "{message}");

@@ -10,14 +10,13 @@ use tokio_util::sync::CancellationToken;
 /// Why a connection ended, known to all who use it.
 #[derive(Debug)]
 pub(super) struct Fate {
-    host: String,
     reason: Mutex<Option<String>>,
     closed: CancellationToken,
 }
 
 impl Fate {
-    pub(super) fn new(host: &str) -> Self {
-        Self { host: host.to_string(), reason: Mutex::new(None), closed: CancellationToken::new() }
+    pub(super) fn new() -> Self {
+        Self { reason: Mutex::new(None), closed: CancellationToken::new() }
     }
 
     pub(super) fn closed(&self) -> CancellationToken {
@@ -31,7 +30,7 @@ impl Fate {
 
     pub(super) fn error(&self) -> SshError {
         let reason = self.reason().unwrap_or_else(|| "closed by the other side".to_string());
-        SshError::ConnectionLost { host: self.host.clone(), reason }
+        SshError::ConnectionLost(reason)
     }
 
     fn end(&self, reason: String) {

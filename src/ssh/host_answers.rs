@@ -1,0 +1,132 @@
+//! What the scripts of `effect::Host` answer.
+
+use crate::effect::{FileSet, HostError, HostProbe};
+use crate::fleet::{DiskSpace, Holder};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+/// Names of files that are being written begin so.
+pub(super) const TEMPORARY: &str = ".windlass-tmp-";
+
+fn bad(what: &str, message: impl Into<String>) -> HostError {
+    HostError::Failed { what: what.to_string(), message: message.into() }
+}
+
+/// Lines that begin with `@` have a meaning; what a login shell prints before the first is passed over.
+pub(super) fn parse_dirs(answer: &str, expected: usize) -> Result<Vec<FileSet>, HostError> {
+    let what = "read the state";
+    let mut dirs: Vec<FileSet> = Vec::new();
+    let mut file: Option<(String, String)> = None;
+    let mut done = false;
+    for line in answer.lines() {
+        match line.split_once(' ').unwrap_or((line, "")) {
+            ("@dir", _) => dirs.push(FileSet::new()),
+            ("@file", path) => file = Some((path.to_string(), String::new())),
+            ("@gone", _) => file = None,
+            ("@end", _) => {
+                let Some((path, text)) = file.take() else {
+                    return Err(bad(what, "an end without a file"));
+                };
+                let content = STANDARD.decode(text).map_err(|e| bad(what, format!("{path}: {e}")))?;
+                let temporary = path.rsplit('/').next().is_some_and(|name| name.starts_with(TEMPORARY));
+                match dirs.last_mut() {
+                    Some(set) if !temporary => drop(set.insert(path, content)),
+                    _ => {}
+                }
+            }
+            ("@done", _) => done = true,
+            _ => {
+                if let Some((_, text)) = file.as_mut() {
+                    text.push_str(line.trim());
+                }
+            }
+        }
+    }
+    match done && dirs.len() == expected {
+        true => Ok(dirs),
+        false => Err(bad(what, format!("the answer stops after {} of {expected} directories", dirs.len()))),
+    }
+}
+
+pub(super) fn parse_probe(answer: &str) -> Result<HostProbe, HostError> {
+    let what = "look at the host";
+    let mut probe = HostProbe {
+        home: String::new(),
+        uid: 0,
+        unix_time: 0,
+        missing_commands: Default::default(),
+        listening: Default::default(),
+        disk: None,
+    };
+    let (mut uid, mut time, mut done) = (None, None, false);
+    for line in answer.lines() {
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        match word {
+            "@home" => probe.home = rest.to_string(),
+            "@uid" => uid = rest.parse().ok(),
+            "@time" => time = rest.parse().ok(),
+            "@missing" => drop(probe.missing_commands.insert(rest.to_string())),
+            "@listen" => probe.listening.extend(u16::from_str_radix(rest, 16).ok()),
+            "@disk" => probe.disk = parse_disk(rest),
+            "@done" => done = true,
+            _ => {}
+        }
+    }
+    if !probe.home.starts_with('/') {
+        return Err(bad(what, format!("the login has no home directory ({:?})", probe.home)));
+    }
+    probe.uid = uid.ok_or_else(|| bad(what, "no user id"))?;
+    probe.unix_time = time.ok_or_else(|| bad(what, "no time"))?;
+    if done { Ok(probe) } else { Err(bad(what, "the answer is cut off")) }
+}
+
+/// The last line of `df -P -k`: file system, blocks, used, available, …
+fn parse_disk(line: &str) -> Option<DiskSpace> {
+    let numbers: Vec<u64> = line.split_whitespace().skip(1).take(3).filter_map(|n| n.parse().ok()).collect();
+    match numbers[..] {
+        [total, _, free] => Some(DiskSpace { free: free.saturating_mul(1024), total: total.saturating_mul(1024) }),
+        _ => None,
+    }
+}
+
+pub(super) fn parse_holder(answer: &str) -> Result<Option<Option<Holder>>, HostError> {
+    let mut lines = answer.lines().skip_while(|l| *l != "@free" && *l != "@held");
+    match lines.next() {
+        Some("@free") => Ok(None),
+        Some("@held") => Ok(Some(lines.next().and_then(|l| serde_json::from_str(l).ok()))),
+        _ => Err(bad("ask who holds the lease", "no answer")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directories_with_noise_before_and_files_that_vanish() {
+        let text = "hello\n@dir\n@file journal.jsonl\ne30K\n@end\n@file releases/a b.json\naGVs\nbG8=\n@end\n\
+                    @file .windlass-tmp-1\nYQ==\n@end\n@file x\n@gone\n@dir\n@done\n";
+        let dirs = parse_dirs(text, 2).unwrap();
+        assert_eq!(dirs[0].keys().collect::<Vec<_>>(), ["journal.jsonl", "releases/a b.json"]);
+        assert_eq!(dirs[0]["journal.jsonl"], b"{}\n");
+        assert_eq!(dirs[0]["releases/a b.json"], b"hello");
+        assert!(dirs[1].is_empty());
+    }
+
+    #[test]
+    fn an_answer_that_is_cut_off_is_an_error() {
+        assert!(parse_dirs("@dir\n@file a\nYQ==\n@end\n", 1).is_err());
+        assert!(parse_dirs("@dir\n@done\n", 2).is_err());
+        assert!(parse_probe("@home /root\n@uid 0\n@time 5\n").is_err());
+    }
+
+    #[test]
+    fn probe() {
+        let text = "@home /root\n@uid 0\n@time 1700000000\n@missing flock\n@disk /dev/sda1 100 40 60 40% /\n\
+                    @listen 0016\n@listen 1F90\n@done\n";
+        let probe = parse_probe(text).unwrap();
+        assert_eq!(probe.listening, [22, 8080].into());
+        assert_eq!(probe.missing_commands, ["flock".to_string()].into());
+        assert_eq!(probe.disk, Some(DiskSpace { free: 61440, total: 102400 }));
+    }
+}

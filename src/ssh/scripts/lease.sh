@@ -1,0 +1,57 @@
+# Holds a lease for as long as standard input goes on. Lines of the protocol begin with "windlass ".
+#   $1 directory  $2 holder (JSON, one line)  $3 seconds of silence until the fence
+#   $4 script of one beat  $5 Kamal's lock directory, or nothing  $6 its details  $7 run id
+# Exit: 75 held, 76 held by Kamal, 78 cannot fence, 127 a command is missing.
+umask 077;
+# The cleaning up goes on when the other end of our output is gone.
+trap "" PIPE HUP;
+say() { printf "windlass %s" "$1"; echo; };
+for c in flock timeout; do
+  command -v "$c" > /dev/null 2>&1 || { say "missing $c"; exit 127; };
+done;
+# The fence ends the parent, which must be the sshd of this one connection.
+p=$(cat "/proc/$PPID/comm" 2> /dev/null);
+case "$p" in ""|sshd*|dropbear*) ;; *) say "parent $p"; exit 78;; esac;
+[ "$PPID" -gt 1 ] || { say "parent init"; exit 78; };
+mkdir -p "$1" || exit 73;
+: >> "$1/lease" || exit 73;
+exec 9>> "$1/lease" || exit 73;
+# Somebody who only looks holds it for a moment.
+flock -n 9 || { sleep 1; flock -n 9; } || { say "held $(head -n 1 "$1/lease")"; exit 75; };
+k="$5";
+if [ -n "$k" ]; then
+  mkdir -p "$(dirname "$k")" || exit 73;
+  # A directory with our mark is stale: its holder had the lease that we have now.
+  if mkdir "$k" 2> /dev/null || [ -f "$k/windlass" ]; then
+    printf "%s" "$7" > "$k/windlass" && printf "%s" "$6" > "$k/details" || exit 73;
+  elif [ -d "$k" ]; then
+    say "kamal $(head -n 20 "$k/details" 2> /dev/null | tr -d "[:space:]")"; exit 76;
+  else
+    echo "cannot create $k" >&2; exit 73;
+  fi;
+fi;
+{ printf "%s" "$2"; echo; } > "$1/lease" || exit 73;
+say holding;
+fence=;
+while :; do
+  timeout "$3" sh -c "$4" 9>&-;
+  case $? in 0) ;; 124|137|143) fence=1; break;; *) break;; esac;
+done;
+# The connection ends first: nothing that it still carries may happen once another run holds the lease.
+if [ -n "$fence" ]; then
+  kill "$PPID" 2> /dev/null;
+  i=0;
+  while [ "$i" -lt 5 ] && kill -0 "$PPID" 2> /dev/null; do
+    i=$((i + 1));
+    sleep 1;
+  done;
+  kill -9 "$PPID" 2> /dev/null;
+fi;
+if [ -n "$k" ] && [ -f "$k/windlass" ]; then
+  rm -f "$k/details";
+  rm -f "$k/windlass";
+  rmdir "$k" 2> /dev/null;
+fi;
+: > "$1/lease";
+exec 9>&-;
+say released

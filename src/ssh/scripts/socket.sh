@@ -1,0 +1,15 @@
+# Which engine sockets there are, and whether this login may use them. Arguments: where to look.
+export LC_ALL=C;
+u=$(id -u);
+echo "@user $(id -un)";
+echo "@groups $(id -Gn)";
+for s in "$@"; do
+  case "$s" in /run/user/*) s="/run/user/$u/${s#/run/user/UID/}";; esac;
+  if [ -S "$s" ]; then
+    if [ -r "$s" ] && [ -w "$s" ]; then echo "@usable $s"; else echo "@denied $s"; fi;
+  else
+    case "$(ls -d "$s" 2>&1)" in *denied*) echo "@denied $s";; esac;
+  fi;
+done;
+command -v docker > /dev/null 2>&1 && echo "@cli";
+echo "@done"

@@ -1,0 +1,89 @@
+//! Byte streams over channels: to unix sockets on the host, and to a command's standard input and output.
+
+use super::connect::Connection;
+use super::error::SshError;
+use russh::ChannelStream;
+use russh::client::Msg;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+/// A channel as a byte stream. Closing on drop needs the runtime: keep streams inside it.
+pub type ByteStream = ChannelStream<Msg>;
+
+/// Until sshd has opened a channel.
+const OPEN_DEADLINE: Duration = Duration::from_secs(15);
+
+impl Connection {
+    /// Connects to a unix socket on the host.
+    ///
+    /// # Errors
+    /// sshd gives one reason for a missing socket, a forbidden one and forbidden forwarding alike.
+    pub async fn open_socket(self: &Arc<Self>, path: &str) -> Result<ByteStream, SshError> {
+        let (connection, path) = (self.clone(), path.to_string());
+        self.in_own_task("open a channel", async move {
+            let channel = connection.streamlocal(&path).await;
+            channel.map(|c| c.into_stream()).map_err(|e| connection.open_error(&format!("a channel to {path}"), &e))
+        })
+        .await
+    }
+
+    /// Starts a command whose standard input and output are the stream. Its standard error and status are lost.
+    ///
+    /// # Errors
+    /// A lost connection or a refused channel.
+    pub async fn open_command(self: &Arc<Self>, line: &'static str) -> Result<ByteStream, SshError> {
+        let connection = self.clone();
+        self.in_own_task("open a channel", async move {
+            let channel = connection.session().await?;
+            channel.exec(false, line).await.map_err(|_| connection.lost())?;
+            Ok(channel.into_stream())
+        })
+        .await
+    }
+
+    /// Sends a request to a unix socket, ends the sending half, and reads the answer to its end.
+    ///
+    /// # Errors
+    /// Those of [`Connection::open_socket`], the deadline, an answer longer than `limit` bytes.
+    pub async fn ask_socket(
+        self: &Arc<Self>,
+        path: &str,
+        request: &[u8],
+        deadline: Duration,
+        limit: usize,
+    ) -> Result<Vec<u8>, SshError> {
+        let what = format!("ask {path}");
+        let talk = async {
+            let mut stream = self.open_socket(path).await?;
+            let mut answer = Vec::new();
+            let exchange = async {
+                stream.write_all(request).await?;
+                stream.shutdown().await?;
+                (&mut stream).take(limit as u64 + 1).read_to_end(&mut answer).await
+            };
+            exchange.await.map_err(|e| SshError::ConnectionLost(e.to_string()))?;
+            if answer.len() > limit {
+                return Err(SshError::OutputTooLarge { what: what.clone(), limit });
+            }
+            Ok(answer)
+        };
+        tokio::time::timeout(deadline, talk)
+            .await
+            .unwrap_or_else(|_| Err(SshError::Deadline { what: what.clone(), after: deadline }))
+    }
+
+    /// Runs an open to its end even if the caller goes away: a cancelled open leaks the channel, and what it reached,
+    /// until the connection ends.
+    async fn in_own_task<F>(&self, what: &str, open: F) -> Result<ByteStream, SshError>
+    where
+        F: Future<Output = Result<ByteStream, SshError>> + Send + 'static,
+    {
+        let task = tokio::spawn(open);
+        match tokio::time::timeout(OPEN_DEADLINE, task).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(e)) => Err(SshError::ConnectionLost(e.to_string())),
+            Err(_) => Err(SshError::Deadline { what: what.to_string(), after: OPEN_DEADLINE }),
+        }
+    }
+}
