@@ -44,7 +44,7 @@ async fn limits_are_errors_and_leave_the_connection_usable() {
     let slow = Command { deadline: Duration::from_millis(300), ..command("exec sleep 30") };
     assert!(matches!(connection.exec(slow).await, Err(SshError::Deadline { .. })));
     // More than MaxSessions at once: they wait for each other. Callers that go away leave no session behind.
-    for _ in 0..20 {
+    for _ in 0..10 {
         let gone = tokio::time::timeout(Duration::from_millis(5), connection.exec(command("exec sleep 1"))).await;
         assert!(gone.is_err());
     }
@@ -171,7 +171,7 @@ async fn files() {
     let (journal, record) = (format!("{dir}/journal.jsonl"), format!("{dir}/releases/r 1.json"));
     assert_eq!(host.read_dirs(&[dir.clone()]).await.unwrap(), vec![Default::default()]);
     let missing = host.write(&record, b"x", 0o600).await.unwrap_err();
-    assert!(matches!(&missing, HostError::Failed { message, .. } if message.contains("o such file")), "{missing}");
+    assert!(matches!(&missing, HostError::Failed { message, .. } if message.contains("cannot create")), "{missing}");
 
     host.make_dir(&format!("{dir}/releases")).await.unwrap();
     let big: Vec<u8> = (0..=255).cycle().take(3_000_000).collect();

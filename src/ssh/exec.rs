@@ -4,11 +4,14 @@ use super::connect::Connection;
 use super::error::SshError;
 use super::watcher::printable;
 use bytes::Bytes;
-use russh::ChannelMsg;
 use russh::client::Msg;
+use russh::{Channel, ChannelMsg};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
+
+/// How long a command waits for a session. One that was given up counts against MaxSessions until it has ended.
+const SESSION_WAIT: Duration = Duration::from_secs(10);
 
 /// What a command left.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -93,7 +96,7 @@ impl Connection {
         if stop.is_cancelled() {
             return Err(SshError::ConnectionLost("cancelled".to_string()));
         }
-        let channel = self.session().await?;
+        let channel = self.session_when_free().await?;
         let (mut read, write) = channel.split();
         let result = tokio::select! {
             result = tokio::time::timeout(after, self.converse(&mut read, &write, command)) => {
@@ -101,9 +104,25 @@ impl Connection {
             }
             () = stop.cancelled() => Err(SshError::ConnectionLost("cancelled".to_string())),
         };
+        if result.is_err() {
+            // OpenSSH passes it on unless the login is root; the end of input and output is left then.
+            let _ = write.signal(russh::Sig::TERM).await;
+        }
         // A dropped channel stays open on the host; closing one that the host has closed does nothing.
         let _ = write.close().await;
         result
+    }
+
+    async fn session_when_free(&self) -> Result<Channel<Msg>, SshError> {
+        let start = Instant::now();
+        loop {
+            match self.session().await {
+                Err(SshError::ChannelRefused { .. }) if start.elapsed() < SESSION_WAIT => {
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+                result => return result,
+            }
+        }
     }
 
     /// Sends the command and its input while reading its output, until the host closes the channel.
@@ -158,6 +177,6 @@ impl Connection {
     }
 }
 
-pub(super) fn signal_text(signal: &russh::Sig) -> String {
+fn signal_text(signal: &russh::Sig) -> String {
     format!("{signal:?}")
 }
