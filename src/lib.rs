@@ -4,6 +4,7 @@
 //! `docs/design.md` is the map of the rooms below and of the walls between them.
 
 pub mod config;
+pub mod docker;
 pub mod effect;
 pub mod event;
 pub mod fleet;

@@ -1,0 +1,80 @@
+//! Calls whose JSON is read and written here and not by bollard's models.
+//!
+//! bollard's enumerations know no other values than today's: one container in a state that a newer engine (or podman)
+//! invented would break the listing of all. And a container is copied exactly only if nothing is lost on the way.
+
+use super::error::{answered, failed, new};
+use super::transport::Sender;
+use crate::effect::{EngineError, EngineErrorKind};
+use bollard::body_full;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Limited};
+use hyper::{Method, Request};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::time::Duration;
+
+const DEADLINE: Duration = Duration::from_secs(120);
+/// A host with ten thousand containers lists in about 30 MB.
+const LIMIT: usize = 256 << 20;
+
+/// The engine's API.
+#[derive(Clone)]
+pub(super) struct Api(pub(super) Sender);
+
+impl Api {
+    pub(super) async fn get<T: DeserializeOwned>(&self, what: &str, path: &str) -> Result<T, EngineError> {
+        let body = self.call(what, Method::GET, path, None).await?;
+        serde_json::from_slice(&body).map_err(|e| new(EngineErrorKind::Other, what, &format!("unexpected answer: {e}")))
+    }
+
+    /// `None` for 404.
+    pub(super) async fn find<T: DeserializeOwned>(&self, what: &str, path: &str) -> Result<Option<T>, EngineError> {
+        match self.get(what, path).await {
+            Err(e) if e.kind == EngineErrorKind::NotFound => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
+    pub(super) async fn post(&self, what: &str, path: &str, body: &Value) -> Result<Value, EngineError> {
+        let answer = self.call(what, Method::POST, path, Some(body)).await?;
+        if answer.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(&answer)
+            .map_err(|e| new(EngineErrorKind::Other, what, &format!("unexpected answer: {e}")))
+    }
+
+    async fn call(&self, what: &str, method: Method, path: &str, body: Option<&Value>) -> Result<Bytes, EngineError> {
+        let body = body.map(Value::to_string).unwrap_or_default();
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("http://docker{path}"))
+            .header("host", "docker")
+            .header("content-type", "application/json")
+            .body(body_full(body.into()))
+            .map_err(|e| new(EngineErrorKind::Other, what, &e.to_string()))?;
+        let work = async {
+            let response = (self.0)(request).await.map_err(|e| failed(what, e))?;
+            let status = response.status();
+            let body = Limited::new(response.into_body(), LIMIT)
+                .collect()
+                .await
+                .map_err(|e| new(EngineErrorKind::Disconnected, what, &e.to_string()))?
+                .to_bytes();
+            if status.is_success() { Ok(body) } else { Err(answered(what, status.as_u16(), &message(&body))) }
+        };
+        tokio::time::timeout(DEADLINE, work)
+            .await
+            .unwrap_or_else(|_| Err(new(EngineErrorKind::Disconnected, what, "the engine does not answer")))
+    }
+}
+
+/// The text of an error answer: `{"message": …}`, else the body itself.
+fn message(body: &[u8]) -> String {
+    let json = serde_json::from_slice::<Value>(body).ok();
+    match json.as_ref().and_then(|v| v.get("message")).and_then(Value::as_str) {
+        Some(text) => text.to_string(),
+        None => String::from_utf8_lossy(&body[..body.len().min(500)]).into_owned(),
+    }
+}

@@ -1,0 +1,14 @@
+//! Docker: `effect::Engine` over the Engine API (bollard), on whatever byte streams a [`Dial`] opens.
+
+mod answers;
+mod api;
+mod copy;
+mod create;
+mod engine;
+mod error;
+mod lines;
+mod registry;
+mod transport;
+
+pub use engine::DockerEngine;
+pub use transport::{Dial, Stream};
