@@ -6,14 +6,22 @@ mod availability;
 mod build;
 mod content;
 mod merge;
+mod protected;
+mod retention;
+mod retention_images;
 mod serving;
 mod target;
 mod target_error;
+#[cfg(test)]
+pub(crate) mod testing;
 mod timeline;
 mod types;
+mod verdict;
 mod view;
 
+pub use retention::{Retention, retention};
 pub use serving::{leftovers, serving};
 pub use target::{Scope, Target, gaps};
 pub use target_error::{Candidate, Gap, TargetError};
 pub use types::{Availability, History, Release, Status};
+pub use verdict::{Item, Reason, Verdict};

@@ -1,0 +1,104 @@
+//! What retention must not take on a host, whatever its age.
+
+use crate::fleet::HostFacts;
+use crate::history::content::Contents;
+use crate::history::retention::{Retention, has_failed};
+use crate::history::verdict::Reason;
+use crate::history::{History, Release, Scope, serving};
+use crate::name::{ContainerId, HostName, RoleName};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Containers with the reason why they stay, and the releases whose images stay.
+pub(super) struct Protected<'a> {
+    pub(super) containers: BTreeMap<ContainerId, Reason>,
+    pub(super) releases: Vec<&'a Release>,
+}
+
+impl<'a> Protected<'a> {
+    pub(super) fn on(host: &HostName, facts: &HostFacts, history: &'a History, rules: &Retention<'_>) -> Self {
+        let mut protected = Self { containers: BTreeMap::new(), releases: Vec::new() };
+        protected.add_serving(host, facts, history, rules);
+        let contents = Contents::of(&history.releases);
+        for release in last_stable(host, history, &contents) {
+            protected.add(host, release, &Reason::LastStable { release: release.label() });
+        }
+        for (rank, release) in newest_complete(host, history, &contents, rules.retain.at_least) {
+            let reason = Reason::Newest { release: release.label(), rank, of: rules.retain.at_least };
+            protected.add(host, release, &reason);
+        }
+        let own = |r: &&Release| r.run.is_some() && r.run.as_ref() == rules.own_run;
+        protected.releases.extend(history.releases.iter().filter(own));
+        protected
+    }
+
+    fn add(&mut self, host: &HostName, release: &'a Release, reason: &Reason) {
+        let available = release.available.get(host).into_iter().flat_map(|roles| roles.values());
+        for id in available.filter_map(|a| a.container()) {
+            self.containers.entry(id.clone()).or_insert_with(|| reason.clone());
+        }
+        self.releases.push(release);
+    }
+
+    /// What serves, and everything that a file or the runtime of the proxy names: it may be routed to in a moment.
+    fn add_serving(&mut self, host: &HostName, facts: &HostFacts, history: &'a History, rules: &Retention<'_>) {
+        let roles: BTreeSet<RoleName> = facts.containers.iter().filter_map(|c| c.role()).collect();
+        let serving = roles.iter().filter_map(|role| serving::serving(facts, rules.service, rules.destination, role));
+        let servers = facts.proxy.backends.values().flat_map(|b| &b.servers).filter_map(|s| s.container.as_ref());
+        let files = facts.proxy.backends.values().filter_map(|b| b.file_active.as_ref());
+        for id in serving.map(|c| &c.id).chain(servers).chain(files) {
+            self.containers.insert(id.clone(), Reason::Serves);
+        }
+        self.releases.extend(history.releases.iter().filter(|r| r.running.contains_key(host)));
+    }
+}
+
+/// The releases that a bare rollback could go back to: that of the whole fleet, and for each role of this host the
+/// newest that is there, complete or not. Where nothing serves it is the newest stable one.
+fn last_stable<'a>(host: &HostName, history: &'a History, contents: &Contents) -> Vec<&'a Release> {
+    let mut found: Vec<&Release> = Vec::new();
+    let roles: BTreeSet<&RoleName> =
+        history.releases.iter().filter_map(|r| r.available.get(host)).flat_map(|roles| roles.keys()).collect();
+    for role in roles {
+        let only = Scope::from([(host.clone(), BTreeSet::from([role.clone()]))]);
+        let current = history.newest_serving(&only);
+        let is_default = |r: &Release| match current {
+            Some(current) => history.is_default(contents, current, r),
+            None => r.stable && !r.left,
+        };
+        let is_there = |r: &&Release| r.availability(host, role).is_some_and(|a| a.is_there());
+        found.extend(history.releases.iter().rev().filter(|r| is_default(r)).find(is_there));
+    }
+    found.extend(history.resolve(None, &serving_scope(history)).ok().map(|target| target.release));
+    found
+}
+
+/// Everything that serves now: the scope of a bare rollback without a filter.
+fn serving_scope(history: &History) -> Scope {
+    let mut scope = Scope::new();
+    for (host, roles) in history.releases.iter().flat_map(|r| &r.running) {
+        scope.entry(host.clone()).or_default().extend(roles.iter().cloned());
+    }
+    scope
+}
+
+/// The newest releases all of whose roles are on this host, counted by content from 1. Neither what serves nor a
+/// release that failed or was left counts: those are no targets to have in reserve.
+fn newest_complete<'a>(
+    host: &HostName,
+    history: &'a History,
+    contents: &Contents,
+    at_least: usize,
+) -> Vec<(usize, &'a Release)> {
+    let serving = history.releases.iter().filter(|r| r.running.contains_key(host));
+    let mut seen: BTreeSet<_> = serving.map(|r| contents.of_release(r)).collect();
+    let is_complete = |r: &&Release| {
+        r.available.get(host).is_some_and(|roles| !roles.is_empty() && roles.values().all(|a| a.is_there()))
+    };
+    let counted = history.releases.iter().rev().filter(|r| !has_failed(r) && !r.left).filter(is_complete);
+    counted
+        .filter(|r| seen.insert(contents.of_release(r)))
+        .take(at_least)
+        .enumerate()
+        .map(|(i, r)| (i + 1, r))
+        .collect()
+}

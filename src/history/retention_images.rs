@@ -1,0 +1,74 @@
+//! Which images of a service nothing needs any more. Never by age alone.
+
+use crate::fleet::{ContainerBrief, HostFacts, Image};
+use crate::history::protected::Protected;
+use crate::history::verdict::{Item, Reason, Verdict};
+use crate::history::{History, Release};
+use crate::name::{ContainerId, HostName, ImageRef, Repository};
+use std::collections::BTreeSet;
+
+/// The verdicts on a host's images, by their first name. Images without a name in one of the service's repositories
+/// (its own, and those of its releases) are not mentioned.
+pub(super) fn image_verdicts(
+    host: &HostName,
+    facts: &HostFacts,
+    history: &History,
+    repository: &Repository,
+    protected: &Protected<'_>,
+    dropped: &BTreeSet<&ContainerId>,
+) -> Vec<Verdict> {
+    let older = history.releases.iter().filter_map(|r| r.image.as_ref()).map(|image| &image.repository);
+    let repositories: BTreeSet<&Repository> = older.chain([repository]).collect();
+    let is_ours = |name: &&String| name.parse::<ImageRef>().is_ok_and(|image| repositories.contains(&image.repository));
+    let remaining: Vec<_> = facts.all_containers.iter().filter(|c| !dropped.contains(&c.id)).collect();
+    let mut verdicts: Vec<_> = facts
+        .images
+        .iter()
+        .filter_map(|image| {
+            let (references, others): (Vec<_>, Vec<_>) = names(image).partition(is_ours);
+            if references.is_empty() {
+                return None;
+            }
+            let used = remaining.iter().find(|c| uses(c, image)).map(|c| c.name.clone());
+            let needed = || protected.releases.iter().find(|r| refers(r, image)).map(|r| r.label());
+            let reason = match used {
+                Some(container) => Reason::UsedBy { container },
+                None => needed().map_or(Reason::Unused, |release| Reason::ReferredToBy { release }),
+            };
+            let owned = |names: Vec<&String>| names.into_iter().cloned().collect();
+            let (references, others) = (owned(references), owned(others));
+            let item = Item::Image { references, others, id: image.id.clone(), size: image.size };
+            Some(Verdict { host: host.clone(), item, keep: reason != Reason::Unused, reason })
+        })
+        .collect();
+    verdicts.sort_by(|a, b| key(a).cmp(&key(b)));
+    verdicts
+}
+
+fn key(verdict: &Verdict) -> Option<(&Vec<String>, &crate::name::Digest)> {
+    match &verdict.item {
+        Item::Image { references, id, .. } => Some((references, id)),
+        _ => None,
+    }
+}
+
+fn names(image: &Image) -> impl Iterator<Item = &String> {
+    image.tags.iter().chain(&image.digests)
+}
+
+fn uses(container: &ContainerBrief, image: &Image) -> bool {
+    container.image_id.as_ref() == Some(&image.id)
+        || container.image == image.id.as_str()
+        || names(image).any(|name| *name == container.image)
+}
+
+fn refers(release: &Release, image: &Image) -> bool {
+    let by_digest = |digest: &crate::name::Digest| {
+        image.digests.iter().any(|name| name.split_once('@').is_some_and(|(_, d)| d == digest.as_str()))
+    };
+    let by_tag = |reference: &ImageRef| {
+        let tag = reference.tag.as_ref().map(|tag| format!("{}:{tag}", reference.repository));
+        tag.is_some_and(|tag| image.tags.contains(&tag))
+    };
+    release.digest.as_ref().is_some_and(by_digest) || release.image.as_ref().is_some_and(by_tag)
+}
