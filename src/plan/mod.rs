@@ -1,9 +1,26 @@
 //! All choices: pure functions from a configuration, a fleet and a request to a [`Plan`] or a [`Refusal`].
 
+mod adopt;
+mod assemble;
+mod change;
+mod check;
+mod deploy;
+mod groups;
+mod names;
+mod preflight;
+mod prepare;
+mod prune;
 mod refusal;
 mod request;
+mod rollback;
 mod types;
+mod words;
 
+pub use check::{Violation, check};
+pub use deploy::deploy;
+pub use prune::prune;
 pub use refusal::{Refusal, RefusalKind};
 pub use request::{DeployRequest, PruneRequest, Request, RollbackRequest, Scope};
+pub use rollback::rollback;
 pub use types::*;
+pub use words::{container_of, describe};

@@ -6,7 +6,7 @@
 use crate::effect::{Backend, ProxySettings};
 use crate::fleet::BackendName;
 use crate::name::{ContainerId, Destination, HostName, ImageRef, RoleName, RunId, ServiceName, Version};
-use crate::release::{Fingerprint, ReleaseRecord, RunVerb};
+use crate::release::{Entry, Fingerprint, ReleaseRecord, RunVerb};
 use crate::spec::{Env, RestartPolicy, RoleSpec};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -24,10 +24,13 @@ pub struct Plan {
     pub run: RunId,
     /// The release that it makes; none for a prune, or when there is nothing to do.
     pub release: Option<ReleaseRecord>,
-    /// What was found serving and no journal knows: recorded as a release of its own before anything changes.
-    pub adopted: Option<ReleaseRecord>,
-    /// The container that serves the adopted release, for its journal facts.
-    pub adopted_containers: Vec<Serving>,
+    /// What was found serving and no journal knows: recorded as releases of their own before anything changes.
+    pub adopted: Vec<Adoption>,
+    /// Who, `name@machine`.
+    pub actor: String,
+    /// What hosts that were away have missed: written to them before anything changes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub catch_up: BTreeMap<HostName, CatchUp>,
     /// Runs that ended without a word, by host: closed by this one.
     pub abandoned: BTreeMap<HostName, Vec<RunId>>,
     /// The hosts whose leases it needs, in name order.
@@ -75,6 +78,24 @@ pub struct Serving {
     pub release: Option<RunId>,
     /// The backend that routes to it, for a proxied role.
     pub backend: Option<BackendName>,
+}
+
+/// A release that is recorded because it was found serving.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Adoption {
+    /// Its record.
+    pub record: ReleaseRecord,
+    /// What serves it.
+    pub serving: Vec<Serving>,
+}
+
+/// What a host has missed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CatchUp {
+    /// Lines of its journal.
+    pub entries: Vec<Entry>,
+    /// Records of releases.
+    pub records: Vec<ReleaseRecord>,
 }
 
 /// A barrier: it begins when the one before has ended everywhere.

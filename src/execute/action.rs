@@ -1,0 +1,226 @@
+//! Carries out one action on one host. No choices: what to do is in the action, what to expect too.
+
+use crate::effect::{Clock, NewContainer, PullProgress, RegistryLogin};
+use crate::event::{Event, Sink};
+use crate::execute::gate;
+use crate::execute::host::{NETWORK, RunHost, StepError};
+use crate::execute::record;
+use crate::fleet::{BackendName, label};
+use crate::name::{HostName, ImageRef, RoleName, RunId};
+use crate::plan::{Action, PlannedContainer, Ref, StepId};
+use crate::release::{Fact, FingerprintKey};
+use crate::secret::Secret;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// The volume that records where an engine's windlass keeps its state.
+const STATE_VOLUME: &str = "windlass";
+
+/// What actions need besides the host: everything that a plan may not hold.
+pub(super) struct Means<'a> {
+    pub(super) run: &'a RunId,
+    pub(super) clock: &'a dyn Clock,
+    pub(super) sink: &'a dyn Sink,
+    pub(super) secrets: &'a BTreeMap<String, Secret<String>>,
+    pub(super) login: Option<&'a RegistryLogin>,
+    pub(super) key: &'a FingerprintKey,
+}
+
+/// Does it. Returns something worth saying about it, if there is.
+pub(super) async fn perform(
+    means: &Means<'_>,
+    host: &RunHost,
+    id: Option<StepId>,
+    action: &Action,
+) -> Result<Option<String>, StepError> {
+    let engine = &host.node.engine;
+    let proxy = &host.node.proxy;
+    match action {
+        Action::PrepareState { home, write_key } => prepare_state(means, host, home, *write_key).await?,
+        Action::CreateNetwork { name } => engine.create_network(name).await?,
+        Action::BootProxy { settings } => proxy.boot(settings).await?,
+        Action::Pull { image, tag } => pull(means, host, image, tag).await?,
+        Action::Tag { image, tag } => engine.tag(image, tag).await?,
+        Action::SetRoute { backend } => proxy.set_route(backend).await?,
+        Action::RemoveRoute { backend } => proxy.remove_route(backend).await?,
+        Action::Create { container } => create(means, host, container).await?,
+        Action::CreateLike { original, name } => {
+            let id = engine.create_like(original, name).await?;
+            host.bind(Ref::Name(name.clone()), id);
+        }
+        Action::Start { container, else_like } => return start(host, container, else_like.as_deref()).await,
+        Action::SetRestart { container, policy } => engine.set_restart(&host.id(container)?, *policy).await?,
+        Action::Load { backend, container, port } => {
+            proxy.load(backend, &host.target(container, *port).await?).await?;
+        }
+        Action::Gate { container, gate, deadline, .. } => {
+            let seen = |last: &str| waiting(means, &host.node.name, id, last);
+            gate::gate(host, means.clock, container, gate, Duration::from_secs(*deadline), &seen).await?;
+        }
+        Action::Switch { role, backend, port, from, to, release } => {
+            let sides = (from.as_ref(), to);
+            switch(means, host, (role, backend.as_ref(), *port), sides, release.clone()).await?;
+        }
+        Action::Drain { backend, container, timeout } => {
+            let seen = |last: &str| waiting(means, &host.node.name, id, last);
+            let timeout = Duration::from_secs(*timeout);
+            let left = gate::drain(host, means.clock, backend, container, timeout, &seen).await?;
+            return Ok(
+                (left > 0).then(|| format!("{left} requests were still in flight after {} s", timeout.as_secs()))
+            );
+        }
+        Action::Unload { backend, container } => proxy.unload(backend, &host.id(container)?).await?,
+        Action::Retire { container, role, backend, timeout, stop_first, ends_role } => {
+            if !stop_first {
+                refuse_if_routed(host, backend.as_ref(), container).await?;
+            }
+            retire(means, host, container, role, *timeout, *ends_role).await?;
+        }
+        Action::Remove { container, .. } => engine.remove(&host.id(container)?).await?,
+        Action::RemoveImage { reference, .. } => engine.remove_image(reference).await?,
+    }
+    Ok(None)
+}
+
+fn waiting(means: &Means<'_>, host: &HostName, step: Option<StepId>, last: &str) {
+    if let Some(step) = step {
+        means.sink.emit(Event::Waiting { host: host.clone(), step, last: last.to_string() });
+    }
+}
+
+async fn prepare_state(means: &Means<'_>, host: &RunHost, home: &str, write_key: bool) -> Result<(), StepError> {
+    host.node.host.make_dir(home).await?;
+    let labels = BTreeMap::from([(label::HOME.to_string(), home.to_string())]);
+    host.node.engine.create_volume(STATE_VOLUME, &labels).await?;
+    let recorded = host.node.engine.volume(STATE_VOLUME).await?.and_then(|v| v.labels.get(label::HOME).cloned());
+    if recorded.as_deref() != Some(home) {
+        let found = recorded.unwrap_or_else(|| "nothing".to_string());
+        return Err(StepError::Moved(format!(
+            "the volume `{STATE_VOLUME}` records {found} as the state directory, not {home}"
+        )));
+    }
+    if write_key {
+        host.node.host.write(&crate::journal::key_path(&host.state_dir), means.key.bytes(), 0o600).await?;
+    }
+    Ok(())
+}
+
+/// Pulls by digest, proves that the image is there, and tags it.
+async fn pull(means: &Means<'_>, host: &RunHost, image: &ImageRef, tag: &ImageRef) -> Result<(), StepError> {
+    let (progress, mut updates) = mpsc::unbounded_channel::<PullProgress>();
+    let login = means.login.filter(|login| login.server.as_deref() == image.repository.registry());
+    let name = &host.node.name;
+    let pulling = host.node.engine.pull(image, login, progress);
+    let reporting = async {
+        while let Some(update) = updates.recv().await {
+            means.sink.emit((name, update).into());
+        }
+    };
+    let (pulled, ()) = tokio::join!(pulling, reporting);
+    pulled?;
+    let Some(present) = host.node.engine.image(&image.to_string()).await? else {
+        return Err(StepError::Moved(format!("the engine pulled {image} without an error, and does not have it")));
+    };
+    Ok(host.node.engine.tag(present.id.as_str(), tag).await?)
+}
+
+async fn create(means: &Means<'_>, host: &RunHost, planned: &PlannedContainer) -> Result<(), StepError> {
+    let mut env: BTreeMap<String, Secret<String>> =
+        planned.env.clear.iter().map(|(name, value)| (name.clone(), Secret::new(value.clone()))).collect();
+    for (variable, secret) in &planned.env.secret {
+        let value =
+            means.secrets.get(secret).ok_or_else(|| StepError::Moved(format!("secret `{secret}` has no value")))?;
+        env.insert(variable.clone(), value.clone());
+    }
+    env.extend(planned.extra_env.iter().map(|(name, value)| (name.clone(), Secret::new(value.clone()))));
+    let container = NewContainer {
+        name: planned.name.clone(),
+        image: planned.image.clone(),
+        hostname: Some(planned.hostname.clone()),
+        command: planned.spec.command.clone(),
+        env,
+        labels: planned.labels.clone(),
+        network: NETWORK.to_string(),
+        volumes: planned.spec.volumes.clone(),
+        options: planned.spec.options.clone(),
+        logging: planned.spec.logging.clone(),
+        // Until it has passed its gate; see plan::change.
+        restart: crate::spec::RestartPolicy::No,
+        stop_timeout: planned.spec.stop_timeout,
+    };
+    let id = host.node.engine.create(&container).await?;
+    host.bind(Ref::Name(planned.name.clone()), id);
+    Ok(())
+}
+
+async fn start(host: &RunHost, container: &Ref, else_like: Option<&str>) -> Result<Option<String>, StepError> {
+    let id = host.id(container)?;
+    let (error, name) = match (host.node.engine.start(&id).await, else_like) {
+        (Ok(()), _) => return Ok(None),
+        (Err(error), None) => return Err(error.into()),
+        (Err(error), Some(name)) => (error, name),
+    };
+    let like = host.node.engine.create_like(&id, name).await?;
+    host.bind(container.clone(), like.clone());
+    host.node.engine.start(&like).await?;
+    Ok(Some(format!("the retained container did not start ({error}); a new one like it was made: {name}")))
+}
+
+/// The proxy's files and runtime first, then the journal: a fact is written when it is one.
+async fn switch(
+    means: &Means<'_>,
+    host: &RunHost,
+    (role, backend, port): (&RoleName, Option<&BackendName>, u16),
+    (from, to): (Option<&Ref>, &Ref),
+    release: Option<RunId>,
+) -> Result<(), StepError> {
+    let from = from.map(|from| host.id(from)).transpose()?;
+    if let Some(backend) = backend {
+        let target = host.target(to, port).await?;
+        host.node.proxy.switch(backend, routed(host, backend, from.as_ref()).await?.as_ref(), &target).await?;
+    }
+    let fact = Fact::Switched { role: role.clone(), from, to: host.id(to)?, release };
+    record::append(means, host, means.run, fact).await
+}
+
+/// What the proxy must be found routing to. At first contact with a service that ran without this proxy there is a
+/// container that serves and a backend that routes to nothing yet.
+async fn routed(
+    host: &RunHost,
+    backend: &BackendName,
+    from: Option<&crate::name::ContainerId>,
+) -> Result<Option<crate::name::ContainerId>, StepError> {
+    let state = host.node.proxy.observe().await?;
+    let active = state.backends.get(backend).and_then(|b| b.active().cloned());
+    Ok(if active.is_none() { None } else { from.cloned() })
+}
+
+async fn refuse_if_routed(host: &RunHost, backend: Option<&BackendName>, container: &Ref) -> Result<(), StepError> {
+    let Some(backend) = backend else { return Ok(()) };
+    let id = host.id(container)?;
+    let state = host.node.proxy.observe().await?;
+    let routed = state.backends.get(backend).and_then(|b| b.active()) == Some(&id);
+    if routed {
+        return Err(StepError::Moved(format!("the proxy routes to {}, so it is not stopped", id.short())));
+    }
+    Ok(())
+}
+
+/// The policy first: a stopped `always` container would be up again after the engine's next restart.
+async fn retire(
+    means: &Means<'_>,
+    host: &RunHost,
+    container: &Ref,
+    role: &RoleName,
+    timeout: Option<u32>,
+    ends_role: bool,
+) -> Result<(), StepError> {
+    let id = host.id(container)?;
+    host.node.engine.set_restart(&id, crate::spec::RestartPolicy::No).await?;
+    host.node.engine.stop(&id, timeout).await?;
+    if ends_role {
+        record::append(means, host, means.run, Fact::Stopped { role: role.clone(), from: id }).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,124 @@
+//! One host's steps of one stage, and the way back.
+
+use crate::event::{Event, Failure};
+use crate::execute::Leases;
+use crate::execute::action::{Means, perform};
+use crate::execute::host::{RunHost, StepError, leased};
+use crate::mask::Masker;
+use crate::name::RoleName;
+use crate::plan::{Action, Lane, StageKind, StepId};
+use tokio_util::sync::CancellationToken;
+
+/// How a lane went.
+#[derive(Debug, Default)]
+pub(super) struct LaneResult {
+    /// How many of its steps were begun.
+    pub(super) begun: usize,
+    /// Steps that failed; in a stage that goes on there may be several.
+    pub(super) failures: Vec<Failure>,
+    /// Containers and images that were removed.
+    pub(super) removed: (u32, u32),
+}
+
+/// What a lane needs besides its means.
+pub(super) struct LaneContext<'a> {
+    pub(super) means: &'a Means<'a>,
+    pub(super) leases: &'a Leases,
+    pub(super) masker: &'a Masker,
+    /// No new step starts once this is cancelled.
+    pub(super) stop: &'a CancellationToken,
+}
+
+impl LaneContext<'_> {
+    /// Runs a lane. In a prepare or change stage the first failure ends it and stops all others.
+    pub(super) async fn run(&self, host: &RunHost, kind: StageKind, place: (usize, usize), lane: &Lane) -> LaneResult {
+        let goes_on = matches!(kind, StageKind::Retire | StageKind::Prune);
+        let mut result = LaneResult::default();
+        for (index, step) in lane.steps.iter().enumerate() {
+            if self.stop.is_cancelled() && kind != StageKind::Retire {
+                break;
+            }
+            let id = StepId { stage: place.0, lane: place.1, step: index };
+            result.begun = index + 1;
+            match self.step(host, id, &step.action).await {
+                Ok(()) => count(&mut result.removed, &step.action),
+                Err(failure) => {
+                    result.failures.push(failure);
+                    if !goes_on {
+                        self.stop.cancel();
+                        break;
+                    }
+                }
+            }
+        }
+        result
+    }
+
+    async fn step(&self, host: &RunHost, id: StepId, action: &Action) -> Result<(), Failure> {
+        let name = &host.node.name;
+        let started = self.means.clock.elapsed();
+        self.means.sink.emit(Event::StepStarted { host: name.clone(), step: id });
+        let outcome = self.guarded(host, Some(id), action).await;
+        match outcome {
+            Ok(note) => {
+                let millis = (self.means.clock.elapsed() - started).as_millis() as u64;
+                let note = note.map(|text| self.masker.mask(&text));
+                self.means.sink.emit(Event::StepDone { host: name.clone(), step: id, millis, note });
+                Ok(())
+            }
+            Err(error) => {
+                let failure = host.failure(&error, role_of(action), self.masker).await;
+                let event = Event::StepFailed { host: name.clone(), step: id, failure: failure.clone() };
+                self.means.sink.emit(event);
+                Err(failure)
+            }
+        }
+    }
+
+    /// An action under the host's lease: not begun without it, and given up when it is lost.
+    async fn guarded(&self, host: &RunHost, id: Option<StepId>, action: &Action) -> Result<Option<String>, StepError> {
+        leased(self.leases, host)?;
+        tokio::select! {
+            result = perform(self.means, host, id, action) => result,
+            lost = self.leases.lost(&host.node.name) => Err(lost.into()),
+        }
+    }
+
+    /// Takes back what was begun, last first. Goes on after a failure: what can be taken back is.
+    pub(super) async fn undo(&self, host: &RunHost, begun: &[&crate::plan::Step]) -> Option<String> {
+        let mut first = None;
+        for action in begun.iter().rev().flat_map(|step| &step.undo) {
+            if !self.exists(host, action) {
+                continue;
+            }
+            if let Err(error) = self.guarded(host, None, action).await {
+                let text = self.masker.mask(&error.to_string());
+                let message = format!("{}: {text}", crate::plan::describe(action));
+                self.means.sink.emit(Event::Warning { host: Some(host.node.name.clone()), message: message.clone() });
+                first.get_or_insert(message);
+            }
+        }
+        first
+    }
+
+    /// A container whose creation failed has nothing to be taken back.
+    fn exists(&self, host: &RunHost, action: &Action) -> bool {
+        crate::plan::container_of(action).is_none_or(|reference| host.id(reference).is_ok())
+    }
+}
+
+fn role_of(action: &Action) -> Option<RoleName> {
+    match action {
+        Action::Create { container } => Some(container.role.clone()),
+        Action::Gate { role, .. } | Action::Switch { role, .. } | Action::Retire { role, .. } => Some(role.clone()),
+        _ => None,
+    }
+}
+
+fn count((containers, images): &mut (u32, u32), action: &Action) {
+    match action {
+        Action::Remove { .. } => *containers += 1,
+        Action::RemoveImage { size, .. } if *size > 0 => *images += 1,
+        _ => {}
+    }
+}

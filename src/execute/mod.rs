@@ -1,0 +1,17 @@
+//! Runs a plan: lanes, gates, the way back, the proof. Never decides.
+
+mod action;
+mod gate;
+mod hooks;
+mod host;
+mod lane;
+mod leases;
+mod record;
+mod report;
+mod run;
+mod verify;
+
+pub use hooks::{NoHooks, StageHooks};
+pub use leases::{LeaseFailure, LeasePlan, Leases};
+pub use report::RunReport;
+pub use run::Run;

@@ -1,0 +1,22 @@
+//! How a run went.
+
+use crate::event::Failure;
+use crate::name::HostName;
+use crate::release::Outcome;
+
+/// The result of a run, verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunReport {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why it did not succeed, in one line.
+    pub reason: Option<String>,
+    /// Steps that failed.
+    pub failures: Vec<(HostName, Failure)>,
+    /// What is not as it should be, host by host.
+    pub mismatches: Vec<String>,
+    /// What did not stop the run.
+    pub warnings: Vec<String>,
+    /// Hosts whose journal does not have the outcome.
+    pub unrecorded: Vec<(HostName, String)>,
+}

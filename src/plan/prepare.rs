@@ -1,0 +1,73 @@
+//! What a host needs before anything can be deployed to it: state, network, proxy.
+
+use crate::config::Config;
+use crate::effect::ProxySettings;
+use crate::fleet::{Fleet, HostFacts};
+use crate::name::HostName;
+use crate::plan::{Action, Refusal, Request, Step};
+
+/// The network that containers and proxy share; Kamal's name.
+pub(super) const NETWORK: &str = "kamal";
+
+/// The steps that make a host ready; none when it is.
+pub(super) fn steps(
+    config: &Config,
+    host: &HostName,
+    facts: &HostFacts,
+    request: &Request,
+) -> Result<Vec<Step>, Refusal> {
+    let mut actions = Vec::new();
+    let write_key = facts.key.as_ref() != Some(&request.key);
+    if facts.home.recorded.is_none() || write_key {
+        actions.push(Action::PrepareState { home: facts.home.dir().to_string(), write_key });
+    }
+    if !facts.networks.contains(NETWORK) {
+        actions.push(Action::CreateNetwork { name: NETWORK.to_string() });
+    }
+    let proxied = config.roles.iter().any(|r| r.spec.route.is_some() && r.hosts.iter().any(|h| h.name == *host));
+    let runs = facts.proxy.container.as_ref().is_some_and(|c| c.running);
+    if proxied && !runs {
+        ports_are_free(config, host, facts)?;
+        actions.push(Action::BootProxy { settings: settings(config, facts) });
+    }
+    Ok(actions.into_iter().map(|action| Step { action, undo: Vec::new() }).collect())
+}
+
+fn settings(config: &Config, facts: &HostFacts) -> ProxySettings {
+    ProxySettings {
+        image: config.proxy.image.clone(),
+        http_port: config.proxy.http_port,
+        https_port: config.proxy.https_port,
+        home: facts.home.dir().to_string(),
+        uid: if facts.engine.rootless { 0 } else { facts.home.uid },
+    }
+}
+
+fn ports_are_free(config: &Config, host: &HostName, facts: &HostFacts) -> Result<(), Refusal> {
+    let own = facts.proxy.container.as_ref().map(|c| &c.id);
+    for port in [config.proxy.http_port, config.proxy.https_port] {
+        let holder = facts.all_containers.iter().find(|c| Some(&c.id) != own && c.host_ports.contains(&port));
+        if let Some(holder) = holder {
+            let refusal = Refusal::new(format!("port {port} of {host} is held by the container `{}`", holder.name));
+            return Err(refusal.hint(format!(
+                "stop it (`docker stop {}`), or give the proxy other ports: `proxy.run.http_port`, `proxy.run.https_port`",
+                holder.name
+            )));
+        }
+        if facts.listening.contains(&port) {
+            let message = format!("port {port} of {host} is held by a program outside of the engine");
+            return Err(Refusal::new(message).hint(format!(
+                "see who it is with `ss -ltnp 'sport = :{port}'` on {host}; stop it, or give the proxy other ports: \
+                 `proxy.run.http_port`, `proxy.run.https_port`"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Each reachable host's state directory of the service.
+pub(super) fn state_dirs(config: &Config, fleet: &Fleet) -> std::collections::BTreeMap<HostName, String> {
+    let destination = config.destination.as_ref().map_or("_", |d| d.as_str());
+    let dir = |facts: &HostFacts| format!("{}/{}/{destination}", facts.home.dir(), config.service);
+    fleet.reachable().map(|(host, facts)| (host.clone(), dir(facts))).collect()
+}

@@ -1,0 +1,335 @@
+//! `windlass rollback`: a release that was there before serves again, from what the hosts kept. Nothing is pulled.
+
+use crate::config::{Config, Role, VerbKind};
+use crate::fleet::{BackendName, Container, Fleet, HostFacts};
+use crate::history::{Availability, History, Release, Scope};
+use crate::name::{HostName, RoleName};
+use crate::plan::change::Incoming;
+use crate::plan::deploy::{self, HostWork, Now};
+use crate::plan::names::{self, Identity};
+use crate::plan::{
+    Action, Adoption, DeployRequest, Plan, PlannedContainer, Ref, Refusal, RollbackRequest, Serving, Step, adopt,
+    assemble, groups, preflight, prepare,
+};
+use crate::release::{Fingerprint, ReleaseKind, ReleaseRecord, ReleasedRole, RunVerb, SCHEMA};
+use crate::spec::{RoleSpec, Route};
+use std::collections::BTreeSet;
+
+/// Plans a rollback.
+///
+/// Image, environment, secrets, command, mounts, labels, port and health check are the target's; hosts, timeouts and
+/// the proxy's host names and paths are today's.
+///
+/// # Errors
+/// A [`Refusal`] when there is no such target, or one host of the scope cannot bring it back: then nothing is changed
+/// anywhere.
+pub fn rollback(config: &Config, fleet: &Fleet, request: &RollbackRequest) -> Result<Plan, Refusal> {
+    let mut notes = preflight::check(config, fleet, &request.request, &[VerbKind::Rollback])?;
+    let history = deploy::history_of(config, fleet);
+    let planner = Rollback { config, fleet, request, history: &history };
+    let scope = planner.scope();
+    // Around today's configuration only the image counts, which the plan itself asks every host for.
+    let needed = if request.current_config && request.target.is_some() { Scope::new() } else { scope.clone() };
+    let target = history
+        .resolve(request.target.as_deref(), &needed)
+        .map_err(|error| Refusal::new(error.to_string()).hint("`windlass releases` lists what there is, and where"))?;
+    notes.extend(target.notes);
+    let target = target.release;
+    let mut plan = if request.current_config {
+        deploy::recreate(config, fleet, &planner.as_deploy(target)?, &history, target.content.clone())?
+    } else {
+        planner.plan(target, &scope)?
+    };
+    notes.append(&mut plan.notes);
+    plan.notes = notes;
+    Ok(plan)
+}
+
+struct Rollback<'a> {
+    config: &'a Config,
+    fleet: &'a Fleet,
+    request: &'a RollbackRequest,
+    history: &'a History,
+}
+
+impl Rollback<'_> {
+    /// The reachable hosts in scope, each with its roles in scope.
+    fn scope(&self) -> Scope {
+        let scope = &self.request.request.scope;
+        let mut hosts = Scope::new();
+        for role in self.config.roles.iter().filter(|r| scope.roles.contains(&r.name)) {
+            for host in role.hosts.iter().filter(|h| scope.hosts.contains(&h.name)) {
+                if self.fleet.facts(&host.name).is_some() {
+                    hosts.entry(host.name.clone()).or_default().insert(role.name.clone());
+                }
+            }
+        }
+        hosts
+    }
+
+    fn as_deploy(&self, target: &Release) -> Result<DeployRequest, Refusal> {
+        let image = target.image.clone().ok_or_else(|| {
+            Refusal::new(format!(
+                "no image is known of version {}, so today's configuration cannot be put around it",
+                target.version
+            ))
+            .hint("roll back without `--config current`: its containers are still there")
+        })?;
+        Ok(DeployRequest {
+            request: self.request.request.clone(),
+            version: target.version.clone(),
+            image,
+            digest: target.digest.clone(),
+            setup: false,
+        })
+    }
+
+    fn plan(&self, target: &Release, scope: &Scope) -> Result<Plan, Refusal> {
+        let adopted = adopt::adoptions(self.config, self.fleet, self.history, &self.request.request);
+        let number = assemble::number(self.history, &adopted);
+        let mut work = Vec::new();
+        for host in groups::in_boot_order(self.config) {
+            let Some((in_scope, facts)) = scope.get(&host).zip(self.fleet.facts(&host)) else { continue };
+            work.push(self.host(&host, facts, in_scope, target, number, &adopted)?);
+        }
+        let all_at_once: Vec<_> = work.iter().filter(|w| !w.change.is_empty()).map(|w| w.host.clone()).collect();
+        let frame = assemble::Frame {
+            config: self.config,
+            fleet: self.fleet,
+            request: &self.request.request,
+            verb: RunVerb::Rollback,
+        };
+        Ok(frame.plan(work, &[all_at_once], adopted, Some(self.record(target, scope, number))))
+    }
+
+    fn host(
+        &self,
+        host: &HostName,
+        facts: &HostFacts,
+        in_scope: &BTreeSet<RoleName>,
+        target: &Release,
+        number: u32,
+        adopted: &[Adoption],
+    ) -> Result<HostWork, Refusal> {
+        let mut work = HostWork::new(host);
+        work.prepare = prepare::steps(self.config, host, facts, &self.request.request)?;
+        for role in self.config.roles.iter().filter(|r| in_scope.contains(&r.name)) {
+            let proxied = role.spec.route.is_some();
+            let now = deploy::now(self.config, self.history, host, facts, &role.name, proxied, adopted);
+            work.before.push(now.serving.clone());
+            match target.available.get(host).and_then(|roles| roles.get(&role.name)) {
+                Some(availability) => self.role(&mut work, host, facts, role, target, availability, number, &now)?,
+                None => self.end_role(&mut work, role, &now),
+            }
+        }
+        Ok(work)
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn role(
+        &self,
+        work: &mut HostWork,
+        host: &HostName,
+        facts: &HostFacts,
+        role: &Role,
+        target: &Release,
+        availability: &Availability,
+        number: u32,
+        now: &Now<'_>,
+    ) -> Result<(), Refusal> {
+        let spec = self.spec(role, target);
+        let name = names::free_name(self.identity(role, target), facts, number);
+        let incoming = match availability {
+            Availability::Serving(_) if now.leftovers.is_empty() => {
+                work.after.push(now.serving.clone());
+                return Ok(());
+            }
+            Availability::Serving(_) => {
+                // It serves already; only what a run that was cut off left beside it has to go.
+                work.after.push(now.serving.clone());
+                work.retire.extend(now.leftovers.iter().map(|left| self.retire(role, left)));
+                return Ok(());
+            }
+            Availability::Restart(container) => {
+                work.notes.push(format!("{host}: {}: starts the retained container", role.name));
+                Incoming::Restart { container: container.clone(), else_name: name }
+            }
+            Availability::Remake { from, why } => {
+                work.notes.push(format!("{host}: {}: makes a new container like the retained one ({why})", role.name));
+                Incoming::Remake { from: from.clone(), name }
+            }
+            Availability::FromRecord => {
+                work.notes.push(format!("{host}: {}: makes the container anew from the release's record", role.name));
+                Incoming::Create(Box::new(self.from_record(host, facts, role, target, &spec, name)?))
+            }
+            Availability::Missing { .. } => return Ok(()), // refused before
+        };
+        let retained = match availability {
+            Availability::Restart(id) | Availability::Remake { from: id, .. } => {
+                facts.containers.iter().find(|c| c.id == *id)
+            }
+            _ => None,
+        };
+        let spec = as_retained(spec, retained);
+        let run = &self.request.request.run;
+        let change = deploy::change(self.config, facts, &role.name, &spec, incoming, now, run);
+        if change.stop_first {
+            work.notes.push(format!(
+                "role {} publishes host ports: what serves stops before the other one starts, with a gap in between",
+                role.name
+            ));
+        }
+        work.change.extend(change.steps());
+        work.retire.extend(change.retire_steps());
+        work.after.push(Serving {
+            container: Some(change.incoming_ref()),
+            version: Some(target.version.clone()),
+            release: Some(run.clone()),
+            ..now.serving.clone()
+        });
+        Ok(())
+    }
+
+    /// The target does not have this role: what serves it stops, after everything else has gone over.
+    fn end_role(&self, work: &mut HostWork, role: &Role, now: &Now<'_>) {
+        let Some(container) = now.container else {
+            work.after.push(now.serving.clone());
+            return;
+        };
+        work.notes.push(format!("{}: {}: the target does not have this role; it stops", work.host, role.name));
+        let name = BackendName::new(&self.config.service, &role.name, self.config.destination.as_ref());
+        if role.spec.route.is_some() {
+            work.retire.push(Step { action: Action::RemoveRoute { backend: name }, undo: Vec::new() });
+        }
+        let mut step = self.retire(role, container);
+        if let Action::Retire { ends_role, .. } = &mut step.action {
+            *ends_role = true;
+        }
+        work.retire.push(step);
+        work.after.push(Serving { container: None, version: None, release: None, ..now.serving.clone() });
+    }
+
+    fn retire(&self, role: &Role, container: &Container) -> Step {
+        let proxied = role.spec.route.is_some();
+        let action = Action::Retire {
+            container: Ref::Id(container.id.clone()),
+            role: role.name.clone(),
+            backend: proxied
+                .then(|| BackendName::new(&self.config.service, &role.name, self.config.destination.as_ref())),
+            timeout: role.spec.stop_timeout.or(container.stop_timeout),
+            stop_first: false,
+            ends_role: false,
+        };
+        Step { action, undo: Vec::new() }
+    }
+
+    /// The target's specification with today's side of the route.
+    fn spec(&self, role: &Role, target: &Release) -> RoleSpec {
+        let recorded = target.record.as_ref().and_then(|r| r.roles.get(&role.name)).and_then(|r| r.spec.clone());
+        let Some(mut spec) = recorded else { return role.spec.clone() };
+        spec.route = match (&spec.route, &role.spec.route) {
+            (Some(then), Some(today)) => {
+                Some(Route { app_port: then.app_port, check: then.check.clone(), ..today.clone() })
+            }
+            (_, today) => today.clone(),
+        };
+        spec
+    }
+
+    fn identity<'a>(&'a self, role: &'a Role, target: &'a Release) -> Identity<'a> {
+        Identity {
+            service: &self.config.service,
+            destination: self.config.destination.as_ref(),
+            role: &role.name,
+            version: &target.version,
+        }
+    }
+
+    fn from_record(
+        &self,
+        host: &HostName,
+        facts: &HostFacts,
+        role: &Role,
+        target: &Release,
+        spec: &RoleSpec,
+        name: String,
+    ) -> Result<PlannedContainer, Refusal> {
+        let request = &self.request.request;
+        let tags = role.hosts.iter().find(|h| h.name == *host).map(|h| h.tags.clone()).unwrap_or_default();
+        let env = spec.env_for(&tags);
+        let image = target.image.as_ref().map(ToString::to_string).unwrap_or_default();
+        let on_host = facts.images.iter().find(|i| {
+            let digest = target.digest.as_ref().map(ToString::to_string);
+            i.tags.contains(&image) || digest.is_some_and(|d| i.digests.iter().any(|known| known.ends_with(&d)))
+        });
+        let on_host = on_host.ok_or_else(|| Refusal::new(format!("{host} no longer has the image {image}")))?;
+        let identity = target.digest.as_ref().unwrap_or(&on_host.id);
+        let fingerprint = Fingerprint::of(spec, identity, &env, &request.secrets, &request.key);
+        let id = self.identity(role, target);
+        Ok(PlannedContainer {
+            role: role.name.clone(),
+            version: target.version.clone(),
+            image: on_host.id.to_string(),
+            labels: names::labels(id, spec, &request.run, &fingerprint, facts.home.dir(), spec.restart),
+            extra_env: names::kamal_env(id, &name, host),
+            hostname: names::hostname(host, &request.run),
+            spec: spec.clone(),
+            env,
+            fingerprint,
+            name,
+        })
+    }
+
+    fn record(&self, target: &Release, scope: &Scope, number: u32) -> ReleaseRecord {
+        let request = &self.request.request;
+        let roles = roles_of(target);
+        let released = |role: &Role| {
+            let recorded = target.record.as_ref().and_then(|r| r.roles.get(&role.name));
+            let in_scope = |h: &&crate::config::RoleHost| scope.get(&h.name).is_some_and(|r| r.contains(&role.name));
+            ReleasedRole {
+                hosts: role.hosts.iter().filter(in_scope).cloned().collect(),
+                spec: recorded.and_then(|r| r.spec.as_ref()).map(|_| self.spec(role, target)),
+                fingerprint: recorded.and_then(|r| r.fingerprint.clone()),
+            }
+        };
+        let in_target = self.config.roles.iter().filter(|r| roles.contains(&r.name));
+        let fallback = || crate::name::ImageRef {
+            repository: self.config.repository.clone(),
+            tag: Some(target.version.clone()),
+            digest: None,
+        };
+        ReleaseRecord {
+            schema: SCHEMA,
+            run: request.run.clone(),
+            number,
+            kind: ReleaseKind::Rollback { of: target.content.clone() },
+            service: self.config.service.clone(),
+            destination: self.config.destination.clone(),
+            version: target.version.clone(),
+            image: target.image.clone().unwrap_or_else(fallback),
+            digest: target.digest.clone(),
+            roles: in_target.map(|role| (role.name.clone(), released(role))).collect(),
+            actor: request.actor.clone(),
+            at: request.at,
+            message: request.message.clone(),
+        }
+    }
+}
+
+/// The roles that a release has: those of its record, or (unrecorded) those it has containers of.
+fn roles_of(release: &Release) -> BTreeSet<RoleName> {
+    match &release.record {
+        Some(record) => record.roles.keys().cloned().collect(),
+        None => release.available.values().flat_map(|roles| roles.keys().cloned()).collect(),
+    }
+}
+
+/// A retained container's own policy, timeout and ports decide, whatever the configuration says today.
+fn as_retained(mut spec: RoleSpec, retained: Option<&Container>) -> RoleSpec {
+    if let Some(container) = retained {
+        spec.restart = container.serving_restart();
+        spec.stop_timeout = container.stop_timeout.or(spec.stop_timeout);
+        spec.options.publish = container.ports.clone();
+    }
+    spec
+}

@@ -1,0 +1,58 @@
+//! Actions in words, for progress, plans and messages.
+
+use crate::plan::{Action, Gate, Ref};
+use std::fmt;
+
+impl fmt::Display for Ref {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => f.write_str(id.short()),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
+}
+
+/// The container that an action is done to, where it must exist beforehand.
+pub fn container_of(action: &Action) -> Option<&Ref> {
+    match action {
+        Action::Start { container, .. }
+        | Action::SetRestart { container, .. }
+        | Action::Load { container, .. }
+        | Action::Gate { container, .. }
+        | Action::Drain { container, .. }
+        | Action::Unload { container, .. }
+        | Action::Retire { container, .. }
+        | Action::Remove { container, .. } => Some(container),
+        Action::Switch { to, .. } => Some(to),
+        _ => None,
+    }
+}
+
+/// One action in a few words.
+pub fn describe(action: &Action) -> String {
+    match action {
+        Action::PrepareState { home, .. } => format!("keep state in {home}"),
+        Action::CreateNetwork { name } => format!("create network {name}"),
+        Action::BootProxy { settings } => format!("start the proxy ({})", settings.image),
+        Action::Pull { tag, .. } => format!("pull {tag}"),
+        Action::Tag { tag, .. } => format!("tag {tag}"),
+        Action::SetRoute { backend } => format!("route {}", backend.name),
+        Action::RemoveRoute { backend } => format!("remove route {backend}"),
+        Action::Create { container } => format!("create {}", container.name),
+        Action::CreateLike { original, name } => format!("create {name} like {}", original.short()),
+        Action::Start { container, .. } => format!("start {container}"),
+        Action::SetRestart { container, policy } => format!("restart policy {policy} for {container}"),
+        Action::Load { container, .. } => format!("check {container} through the proxy"),
+        Action::Gate { container, gate, deadline, .. } => match gate {
+            Gate::Proxy { .. } => format!("wait until {container} is healthy (at most {deadline} s)"),
+            Gate::Engine { .. } => format!("wait until {container} is ready (at most {deadline} s)"),
+        },
+        Action::Switch { role, to, .. } => format!("switch {role} to {to}"),
+        Action::Drain { container, timeout, .. } => format!("drain {container} (at most {timeout} s)"),
+        Action::Unload { container, .. } => format!("take {container} out of the proxy"),
+        Action::Retire { container, stop_first: true, .. } => format!("stop {container} (it serves until then)"),
+        Action::Retire { container, .. } => format!("stop {container}"),
+        Action::Remove { name, reason, .. } => format!("remove {name} ({reason})"),
+        Action::RemoveImage { reference, reason, .. } => format!("remove image {reference} ({reason})"),
+    }
+}
