@@ -54,7 +54,7 @@ pub struct HostFacts {
     pub containers: Vec<Container>,
     /// All containers of the host.
     pub all_containers: Vec<ContainerBrief>,
-    /// Images of the service's repository, and those its containers were made from.
+    /// All images.
     pub images: Vec<Image>,
     /// Networks by name.
     pub networks: BTreeSet<String>,

@@ -13,6 +13,8 @@ mod prune;
 mod refusal;
 mod request;
 mod rollback;
+#[cfg(test)]
+mod tests;
 mod types;
 mod words;
 

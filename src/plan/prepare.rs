@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::effect::ProxySettings;
 use crate::fleet::{Fleet, HostFacts};
-use crate::name::HostName;
+use crate::name::{HostName, ImageRef};
 use crate::plan::{Action, Refusal, Request, Step};
 
 /// The network that containers and proxy share; Kamal's name.
@@ -28,9 +28,20 @@ pub(super) fn steps(
     let runs = facts.proxy.container.as_ref().is_some_and(|c| c.running);
     if proxied && !runs {
         ports_are_free(config, host, facts)?;
+        actions.extend(proxy_image(config, facts)?);
         actions.push(Action::BootProxy { settings: settings(config, facts) });
     }
     Ok(actions.into_iter().map(|action| Step { action, undo: Vec::new() }).collect())
+}
+
+/// The proxy's image has to be there before its container is made.
+fn proxy_image(config: &Config, facts: &HostFacts) -> Result<Option<Action>, Refusal> {
+    let image = &config.proxy.image;
+    if facts.images.iter().any(|i| i.tags.contains(image) || i.digests.contains(image)) {
+        return Ok(None);
+    }
+    let image: ImageRef = image.parse().map_err(|e| Refusal::new(format!("proxy.run.image: {e}")))?;
+    Ok(Some(Action::Pull { tag: image.clone(), image }))
 }
 
 fn settings(config: &Config, facts: &HostFacts) -> ProxySettings {
