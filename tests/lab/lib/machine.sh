@@ -1,13 +1,13 @@
 # What the machine must have, and getting it.
 
-packages=(docker.io openssh-server haproxy docker-registry iproute2 iptables)
+packages=(docker.io openssh-server haproxy docker-registry iproute2 iptables curl)
 
 machine_missing() {
   [[ $(id -u) == 0 ]] || echo "root: namespaces, bridges and mounts need it (run as root)"
   local pair
   for pair in dockerd:docker.io docker:docker.io sshd:openssh-server ssh:openssh-client \
     haproxy:haproxy docker-registry:docker-registry ip:iproute2 iptables:iptables \
-    nsenter:util-linux unshare:util-linux flock:util-linux perl:perl-base; do
+    nsenter:util-linux unshare:util-linux flock:util-linux perl:perl-base curl:curl; do
     command -v "${pair%%:*}" >/dev/null || echo "command ${pair%%:*}: package ${pair##*:} (lab install)"
   done
   command -v rustc >/dev/null || echo "command rustc: https://rustup.rs (the demo app and the client are compiled here)"
