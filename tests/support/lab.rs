@@ -7,7 +7,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, OnceLock, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
@@ -28,8 +28,8 @@ pub struct Host {
 
 pub struct Lab {
     dir: PathBuf,
-    /// While this pipe is open the lab lives: `lab guard` at its other end takes the lab away.
-    _guard: Option<ChildStdin>,
+    /// While its stdin, a pipe from here, is open the lab lives; then `lab guard` takes the lab away.
+    _guard: Option<Child>,
 }
 
 impl Lab {
@@ -206,7 +206,7 @@ fn script(dir: Option<&Path>) -> Command {
 }
 
 /// In a process group of its own, so that Ctrl-C at the terminal ends the tests but not the clean-up.
-fn guard(dir: &Path, net: &str) -> ChildStdin {
+fn guard(dir: &Path, net: &str) -> Child {
     use std::os::unix::process::CommandExt;
     let mut command = script(Some(dir));
     command
@@ -216,8 +216,7 @@ fn guard(dir: &Path, net: &str) -> ChildStdin {
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
-    let mut child = command.spawn().expect("tests/lab/lab starts");
-    child.stdin.take().expect("stdin is piped")
+    command.spawn().expect("tests/lab/lab starts")
 }
 
 fn text(bytes: &[u8]) -> String {

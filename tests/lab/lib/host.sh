@@ -202,6 +202,7 @@ await() {
   local host=$1 what=$2 deadline=$((SECONDS + 60))
   shift 2
   until "$@"; do
+    [[ -d /proc/$$ ]] || exit 1 # the `lab up` this job belongs to was killed: leave the field to `lab down`
     if ((SECONDS >= deadline)); then
       tail -n 5 "$(host_dir "$host")"/log/*.log >&2 || true
       die "$host: $what did not come up within 60 s (logs: $(host_dir "$host")/log)"

@@ -33,9 +33,9 @@ lab_up() {
   client_keys
   bridge_up
   registry_files
-  for host in builder $(host_names); do host_start "$host" & jobs+=($!); done
-  registry_start & jobs+=($!)
-  compile_helpers & jobs+=($!)
+  for host in builder $(host_names); do host_start "$host" 9>&- & jobs+=($!); done
+  registry_start 9>&- & jobs+=($!)
+  compile_helpers 9>&- & jobs+=($!)
   for job in "${jobs[@]}"; do wait "$job" || die "the lab did not come up; see above, and $dir/hosts/*/log"; done
   known_hosts_file
   ssh_config_file

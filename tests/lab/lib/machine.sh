@@ -74,8 +74,15 @@ stale() {
   [[ -n $(find "$here/$1.rs" $([[ -d $here/$1 ]] && echo "$here/$1") -newer "$bin/$1" -print -quit) ]]
 }
 
-# Several labs may compile at once: each writes its own file and renames it into place.
+# Several labs may want the same helper at once: one compiles, the others wait and find it done. rustc's
+# intermediate files are named after the crate only, hence a directory of its own for each run.
 compile() {
-  rustc --edition 2024 -O -C target-feature=+crt-static -C strip=symbols \
-    -o "$bin/.$1.$$" "$here/$1.rs" && mv "$bin/.$1.$$" "$bin/$1"
+  (
+    flock 8
+    stale "$1" || exit 0
+    work=$(mktemp -d "$bin/.$1.XXXXXX")
+    trap 'rm -rf "$work"' EXIT
+    rustc --edition 2024 -O -C target-feature=+crt-static -C strip=symbols -o "$work/$1" "$here/$1.rs"
+    mv "$work/$1" "$bin/$1"
+  ) 8>"$bin/.$1.lock" 9>&-
 }
