@@ -17,5 +17,6 @@ pub mod observe;
 pub mod plan;
 pub mod release;
 pub mod secret;
+pub mod sim;
 pub mod spec;
 pub mod ssh;

@@ -1,0 +1,176 @@
+//! The proxy: gate, switch, drain.
+
+use super::{World, created, eventually, inspect, plan, pulled};
+use windlass::effect::{Backend, Node, Probe, ProxyError, Target};
+use windlass::fleet::{BackendName, ServerRole};
+use windlass::name::{ContainerId, ImageRef};
+use windlass::spec::{HttpCheck, Route};
+
+fn backend(world: &dyn World) -> Backend {
+    let service = world.name().parse().expect("a service name");
+    let role = "web".parse().expect("a role name");
+    let route = Route {
+        hosts: vec![format!("{}.example.com", world.name())],
+        path_prefixes: vec!["/".to_string()],
+        strip_path_prefix: false,
+        app_port: 80,
+        check: HttpCheck::default(),
+        response_timeout: 30,
+        forward_headers: false,
+    };
+    Backend { name: BackendName::new(&service, &role, None), service, role, destination: None, route }
+}
+
+/// A host whose proxy runs and knows an empty backend.
+async fn routed(world: &dyn World) -> (Node, BackendName) {
+    let node = world.node().await;
+    node.engine.create_network(super::NETWORK).await.unwrap();
+    node.proxy.boot(&world.proxy_settings()).await.expect("the proxy boots");
+    let backend = backend(world);
+    node.proxy.set_route(&backend).await.expect("a route can be set");
+    (node, backend.name)
+}
+
+/// A started container as the proxy reaches it.
+async fn started(world: &dyn World, node: &Node, image: &ImageRef, suffix: &str) -> Target {
+    let reference = pulled(world, node, image).await;
+    let container = plan(&format!("{}-{suffix}", world.name()), &reference);
+    let id = node.engine.create(&container).await.unwrap();
+    node.engine.start(&id).await.unwrap();
+    let address =
+        inspect(node, &id).await.addresses.get(super::NETWORK).cloned().expect("a running one has an address");
+    Target { container: id, address, port: 80 }
+}
+
+async fn check(node: &Node, backend: &BackendName, target: &Target) -> Probe {
+    node.proxy.check(backend, target).await.expect("a loaded container can be checked")
+}
+
+/// Loads a container and waits until it passes the gate.
+async fn loaded(node: &Node, backend: &BackendName, target: &Target) {
+    node.proxy.load(backend, target).await.unwrap();
+    eventually("the container passes the gate", async || check(node, backend, target).await.healthy.then_some(()))
+        .await;
+}
+
+async fn active(node: &Node, backend: &BackendName) -> (Option<ContainerId>, Option<ContainerId>) {
+    let state = node.proxy.observe().await.unwrap();
+    let backend = state.backends.get(backend).expect("the backend is known");
+    (backend.active().cloned(), backend.file_active.clone())
+}
+
+pub(crate) async fn no_proxy_is_an_empty_state(world: &dyn World) {
+    let state = world.node().await.proxy.observe().await.expect("no proxy is not an error");
+    assert_eq!((state.container, state.backends.len(), state.unreadable), (None, 0, None));
+}
+
+pub(crate) async fn boot_and_set_route_are_idempotent(world: &dyn World) {
+    let (node, name) = routed(world).await;
+    let before = node.proxy.observe().await.unwrap();
+    assert!(before.container.as_ref().is_some_and(|container| container.running), "{before:?}");
+    assert_eq!(before.backends[&name].route, backend(world).route);
+    assert_eq!(active(&node, &name).await, (None, None));
+    node.proxy.boot(&world.proxy_settings()).await.unwrap();
+    node.proxy.set_route(&backend(world)).await.unwrap();
+    let after = node.proxy.observe().await.unwrap();
+    assert_eq!(after.container.map(|c| c.id), before.container.map(|c| c.id));
+    let mut changed = backend(world);
+    changed.route.response_timeout = 60;
+    node.proxy.set_route(&changed).await.unwrap();
+    assert_eq!(node.proxy.observe().await.unwrap().backends[&name].route.response_timeout, 60);
+}
+
+pub(crate) async fn a_healthy_container_passes_the_gate(world: &dyn World) {
+    let (node, backend) = routed(world).await;
+    let target = started(world, &node, &world.healthy_image(), "a").await;
+    loaded(&node, &backend, &target).await;
+    let probe = check(&node, &backend, &target).await;
+    assert_eq!(probe.role, ServerRole::Drain, "loaded is not serving");
+    assert!(probe.answer.starts_with("L7OK"), "{probe:?}");
+    assert_eq!(active(&node, &backend).await, (None, None));
+}
+
+/// Waits for an answer that has this beginning; the container must not be healthy at any look.
+async fn refused(node: &Node, backend: &BackendName, target: &Target, answer: &str) {
+    let look = async || {
+        let probe = check(node, backend, target).await;
+        assert!(!probe.healthy, "{probe:?}");
+        probe.answer.starts_with(answer).then_some(())
+    };
+    eventually(&format!("the check answers {answer}"), look).await;
+}
+
+pub(crate) async fn an_unhealthy_one_does_not(world: &dyn World) {
+    let (node, backend) = routed(world).await;
+    let target = started(world, &node, &world.unhealthy_image(), "a").await;
+    node.proxy.load(&backend, &target).await.unwrap();
+    refused(&node, &backend, &target, "L7STS/503").await;
+}
+
+pub(crate) async fn a_crashing_one_does_not(world: &dyn World) {
+    let (node, backend) = routed(world).await;
+    let target = started(world, &node, &world.crashing_image(), "a").await;
+    node.proxy.load(&backend, &target).await.unwrap();
+    refused(&node, &backend, &target, "L4").await;
+}
+
+pub(crate) async fn switch_moves_and_refuses_what_moved(world: &dyn World) {
+    let (node, backend) = routed(world).await;
+    let a = started(world, &node, &world.healthy_image(), "a").await;
+    let b = started(world, &node, &world.healthy_image(), "b").await;
+    loaded(&node, &backend, &a).await;
+    node.proxy.switch(&backend, None, &a).await.expect("nothing serves, as expected");
+    assert_eq!(active(&node, &backend).await, (Some(a.container.clone()), Some(a.container.clone())));
+    assert_eq!(check(&node, &backend, &a).await.role, ServerRole::Ready);
+
+    loaded(&node, &backend, &b).await;
+    let moved = node.proxy.switch(&backend, None, &b).await;
+    assert!(matches!(moved, Err(ProxyError::Moved { .. })), "{moved:?}");
+    let moved = node.proxy.switch(&backend, Some(&b.container), &a).await;
+    assert!(moved.is_ok(), "it serves already: {moved:?}");
+    assert_eq!(active(&node, &backend).await.0, Some(a.container.clone()), "a refusal changes nothing");
+
+    node.proxy.switch(&backend, Some(&a.container), &b).await.unwrap();
+    node.proxy.switch(&backend, Some(&a.container), &b).await.expect("again is fine");
+    assert_eq!(active(&node, &backend).await, (Some(b.container.clone()), Some(b.container.clone())));
+    assert_eq!(check(&node, &backend, &a).await.role, ServerRole::Drain);
+}
+
+pub(crate) async fn the_old_one_drains_and_unloads(world: &dyn World) {
+    let (node, backend) = routed(world).await;
+    let a = started(world, &node, &world.healthy_image(), "a").await;
+    let b = started(world, &node, &world.healthy_image(), "b").await;
+    for (from, to) in [(None, &a), (Some(&a.container), &b)] {
+        loaded(&node, &backend, to).await;
+        node.proxy.switch(&backend, from, to).await.unwrap();
+    }
+    let idle = async || (node.proxy.in_flight(&backend, &a.container).await.unwrap() == 0).then_some(());
+    eventually("the old one has no requests in flight", idle).await;
+    assert!(node.proxy.unload(&backend, &b.container).await.is_err(), "what serves is not unloaded");
+    node.proxy.unload(&backend, &a.container).await.unwrap();
+    node.proxy.unload(&backend, &a.container).await.expect("again is fine");
+    let state = node.proxy.observe().await.unwrap();
+    let holders = state.backends[&backend].servers.iter().filter_map(|server| server.container.clone());
+    assert_eq!(holders.collect::<Vec<_>>(), std::slice::from_ref(&b.container));
+}
+
+pub(crate) async fn a_slot_forgets_its_previous_occupant(world: &dyn World) {
+    let (node, backend) = routed(world).await;
+    let a = started(world, &node, &world.healthy_image(), "a").await;
+    let b = started(world, &node, &world.healthy_image(), "b").await;
+    for (from, to) in [(None, &a), (Some(&a.container), &b)] {
+        loaded(&node, &backend, to).await;
+        node.proxy.switch(&backend, from, to).await.unwrap();
+    }
+    node.proxy.unload(&backend, &a.container).await.unwrap();
+    let bad = started(world, &node, &world.unhealthy_image(), "c").await;
+    node.proxy.load(&backend, &bad).await.unwrap();
+    refused(&node, &backend, &bad, "L7STS/503").await;
+}
+
+pub(crate) async fn a_removed_route_is_gone(world: &dyn World) {
+    let (node, backend) = routed(world).await;
+    node.proxy.remove_route(&backend).await.unwrap();
+    assert!(!node.proxy.observe().await.unwrap().backends.contains_key(&backend));
+    node.proxy.remove_route(&backend).await.expect("again is fine");
+}
