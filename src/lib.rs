@@ -9,6 +9,7 @@ pub mod effect;
 pub mod event;
 pub mod execute;
 pub mod fleet;
+pub mod haproxy;
 pub mod history;
 pub mod journal;
 pub mod mask;
