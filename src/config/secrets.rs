@@ -145,9 +145,12 @@ impl Secrets {
             None
         });
         for name in missed.into_inner() {
-            let message = format!("${name} is empty here: a file sees its own keys and the environment, not those of other files");
+            let message = format!(
+                "${name} is empty here: a file sees its own keys and the environment, not those of other files"
+            );
             let at = Place::line(file, assignment.line);
-            self.warnings.push(Problem::new(&at, assignment.key, message).hint(format!("define {name} in this file too")));
+            self.warnings
+                .push(Problem::new(&at, assignment.key, message).hint(format!("define {name} in this file too")));
         }
     }
 }

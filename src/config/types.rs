@@ -25,6 +25,8 @@ pub struct Config {
     pub roles: Vec<Role>,
     /// How each host is reached. Every host of every role is here.
     pub hosts: BTreeMap<HostName, HostAddress>,
+    /// Hosts of accessories, in the file's order, each once. They count for a share in `boot.limit`, as in Kamal.
+    pub accessory_hosts: Vec<HostName>,
     /// How windlass logs in.
     pub ssh: Ssh,
     /// How the proxy itself runs (`proxy.run`).
@@ -157,13 +159,13 @@ pub struct Retain {
 /// A key that is understood but not acted on yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotActedOn {
-    /// The key's path, such as `servers.web.options.gpus`.
+    /// The key's path, such as `servers/web/options/gpus` (the form of every message about the configuration).
     pub key: String,
     /// `file:line`.
     pub location: String,
     /// Why it matters, and what to do.
     pub reason: String,
-    /// The verbs whose outcome would differ. They refuse before they touch anything.
+    /// The verbs whose outcome would differ. They refuse before they touch anything. None: only worth a note.
     pub verbs: Vec<VerbKind>,
 }
 

@@ -1,0 +1,167 @@
+//! What a configuration comes to: types, defaults, and which verbs refuse because of it.
+
+use crate::config::VerbKind::{self, Connect, Deploy, Rollback, Setup};
+use crate::config::testing::{config, project, try_config};
+use crate::config::{BootLimit, Config};
+use std::path::Path;
+
+/// The verbs that refuse because of a key, by the end of its path.
+fn refusing(config: &Config, key: &str) -> Vec<VerbKind> {
+    let mut found = config.not_acted_on.iter().filter(|n| n.key.ends_with(key));
+    let verbs = found.next().unwrap_or_else(|| panic!("{key} in {:?}", config.not_acted_on)).verbs.clone();
+    assert!(found.next().is_none(), "{key} is said once");
+    verbs
+}
+
+#[test]
+fn the_smallest_file() {
+    let config = config("servers: [h1, deploy@h2:2222]\n");
+    assert!(config.not_acted_on.is_empty() && config.notes.is_empty(), "{:?} {:?}", config.not_acted_on, config.notes);
+    let reached: Vec<_> = config.hosts.values().map(|a| (a.user.as_str(), a.address.as_str(), a.port)).collect();
+    assert_eq!(reached, [("root", "h1", 22), ("deploy", "h2", 2222)]);
+    let route = config.roles[0].spec.route.clone().unwrap();
+    assert_eq!(
+        (route.app_port, route.path_prefixes.as_slice(), route.check.path.as_str()),
+        (80, ["/".to_string()].as_slice(), "/up")
+    );
+    assert!(route.forward_headers && route.strip_path_prefix);
+    assert_eq!((config.proxy.http_port, config.retain.at_least), (80, 1));
+}
+
+#[test]
+fn options_become_types() {
+    let text = "servers:\n  web:\n    hosts: [h]\n    options: {memory: 512m, cpus: 1.5, publish: ['127.0.0.1:80:80', '53:53/udp'], add-host: 'a:host-gateway', restart: 'no', init: true, tty: false, health-cmd: 'curl x', health-interval: 5s, network-alias: [x, y], volume: 'dd:/d', label: a=b, log-opt: max-size=1m, stop-timeout: 9, tmpfs: '/run:size=1m'}\n";
+    let spec = config(text).roles.remove(0).spec;
+    let o = &spec.options;
+    assert_eq!(
+        (o.memory, o.nano_cpus, o.publish.len(), o.init, o.tty),
+        (Some(512 << 20), Some(1_500_000_000), 2, Some(true), false)
+    );
+    assert_eq!(o.add_host, ["a:host-gateway"]);
+    assert_eq!(o.health.as_ref().and_then(|h| h.interval_ms), Some(5000));
+    assert_eq!(
+        (spec.restart.to_string(), spec.stop_timeout, spec.volumes),
+        ("no".into(), Some(9), vec!["dd:/d".to_string()])
+    );
+    assert_eq!((spec.labels["a"].as_str(), spec.logging.options["max-size"].as_str()), ("b", "1m"));
+    assert_eq!(o.tmpfs["/run"], "size=1m");
+}
+
+#[test]
+fn roles_proxies_env_and_tags() {
+    let text = "env: {clear: {A: 1, N: false, F: 1.50}, secret: [S, 'T:U'], tags: {eu: {A: eu}, us: {A: us}}}\nproxy: {host: 'a.b, c.d', healthcheck: {path: /up}}\nservers:\n  web: [{h1: eu}, {h2: [us, nope]}]\n  api: {hosts: [h3], proxy: {app_port: 3000, healthcheck: {interval: 2}}, env: {A: 2}, cmd: bin/api --x 'y z'}\n  jobs: {hosts: [h3], cmd: bin/jobs}\n";
+    let config = config(text);
+    let names: Vec<_> = config.roles.iter().map(|r| r.name.as_str()).collect();
+    assert_eq!(names, ["web", "api", "jobs"]);
+    let web = &config.roles[0];
+    let env = web.spec.env_for(&web.hosts[1].tags);
+    assert_eq!(
+        (env.clear["A"].as_str(), env.clear["N"].as_str(), env.clear["F"].as_str(), env.secret["T"].as_str()),
+        ("us", "false", "1.5", "U")
+    );
+    assert_eq!(web.hosts[1].tags, ["us", "nope"]);
+    let api = &config.roles[1].spec;
+    let route = api.route.as_ref().unwrap();
+    assert_eq!((route.app_port, route.check.interval, route.check.path.as_str()), (3000, 2, "/up"));
+    assert_eq!(route.hosts, ["a.b", "c.d"]);
+    assert_eq!(api.command.as_deref(), Some(["bin/api", "--x", "y z"].map(String::from).as_slice()));
+    assert_eq!((api.env.clear["A"].as_str(), api.env_tags.len()), ("2", 0));
+    assert!(config.roles[2].spec.route.is_none());
+    assert_eq!(config.secret_names(), ["S", "U"]);
+}
+
+#[test]
+fn settings_of_the_root() {
+    let text = "servers: [h]\nssh: {user: me, port: 23, keys: ['~/.ssh/k', keys/l], keys_only: true}\nboot: {limit: '25%', wait: 2}\nretain_containers: 4\nretain_age: 12h\nstop_timeout: 3\nhooks_path: my/hooks\nproxy: {run: {http_port: 8080, image: 'haproxy:3.0'}}\nlogging: {driver: local}\n";
+    let config = config(text);
+    assert_eq!(config.ssh.keys[0], Path::new("/home/me/.ssh/k"));
+    assert!(
+        config.ssh.keys[1].is_absolute()
+            && config.ssh.keys[1].ends_with("keys/l")
+            && config.hooks_path.ends_with("my/hooks")
+    );
+    assert_eq!((config.boot.limit, config.boot.wait.as_secs()), (Some(BootLimit::Percent(25)), 2));
+    assert_eq!((config.retain.at_least, config.retain.age.as_secs()), (4, 12 * 3600));
+    let spec = &config.roles[0].spec;
+    assert_eq!(
+        (spec.stop_timeout, spec.logging.driver.as_deref(), spec.logging.options.len()),
+        (Some(3), Some("local"), 0)
+    );
+    assert_eq!((config.proxy.image.as_str(), config.proxy.http_port), ("haproxy:3.0", 8080));
+}
+
+#[test]
+fn x_windlass_lies_over_file_and_destination() {
+    let base = "service: a\nimage: b\nservers: [h]\nproxy: {host: a.b, ssl: true}\nx-windlass: {proxy: {ssl: false}, deploy_timeout: 9}\n";
+    let files = [
+        ("config/deploy.yml", base),
+        ("config/deploy.eu.yml", "deploy_timeout: 5\nservers: [i]\nx-windlass: {drain_timeout: 7}\n"),
+    ];
+    let config = project(&files, Some("eu")).unwrap();
+    assert!(config.not_acted_on.is_empty());
+    assert_eq!((config.deploy_timeout.as_secs(), config.drain_timeout.as_secs()), (9, 7));
+    assert_eq!(config.roles[0].hosts[0].name.as_str(), "i");
+}
+
+#[test]
+fn keys_that_are_not_acted_on_name_the_verbs_that_refuse() {
+    let all = vec![Setup, Deploy, Rollback];
+    for (text, key, verbs) in [
+        ("servers: [h]\nproxy: {ssl: true, host: a.b}\n", "proxy/ssl", all.clone()),
+        ("servers: [h]\nasset_path: /a\n", "asset_path", all.clone()),
+        ("servers: {web: {hosts: [h], proxy: false}}\nasset_path: /a\n", "asset_path", vec![]),
+        ("servers: [h]\nerror_pages_path: public\n", "error_pages_path", all.clone()),
+        ("servers: [h]\naccessories: {db: {image: x, host: h}}\n", "accessories", vec![Setup]),
+        ("servers: [h]\nbuilder: {arch: amd64}\n", "builder", vec![]),
+        ("servers: [h]\naliases: {a: b}\n", "aliases", vec![]),
+        ("servers: [h]\nssh: {proxy: j}\n", "ssh/proxy", vec![Connect]),
+        ("servers: [h]\nssh: {config: a}\n", "ssh/config", vec![Connect]),
+        ("servers: [h]\nssh: {config: true}\n", "ssh/config", vec![]),
+        ("servers: {web: {hosts: [h], options: {gpus: all}}}\n", "web/options/gpus", vec![Setup, Deploy]),
+        ("servers: [h]\nenv: {A: 'x-${B}'}\n", "env/A", vec![Setup, Deploy]),
+        ("servers: [h]\nvolumes: ['$PWD/a:/b']\n", "volumes/0", vec![Setup, Deploy]),
+        ("servers: {web: {hosts: [h], cmd: 'a && b'}}\n", "web/cmd", vec![Setup, Deploy]),
+        ("servers: [h]\nlabels: {service: x}\n", "labels/service", vec![Setup, Deploy]),
+        ("servers: [h]\nregistry: {server: 'localhost:5000'}\n", "registry/server", vec![Setup, Deploy]),
+        ("servers: {web: [h], api: {hosts: [h], proxy: true}}\n", "servers/web/proxy", all.clone()),
+        ("servers: [h]\nproxy: {host: '*.a.b'}\n", "proxy/host", all.clone()),
+        ("servers: [h]\nproxy: {buffering: {max_request_body: 1}}\n", "max_request_body", all),
+    ] {
+        assert_eq!(refusing(&config(text), key), verbs, "{text}");
+    }
+    let config = config("servers: [h]\nproxy: {host: a.b, ssl: true}\n");
+    assert_eq!(config.not_acted_on[0].location, "config/deploy.yml:2");
+}
+
+#[test]
+fn what_is_odd_but_harmless_is_noted() {
+    let config = config("servers: [h, h]\nservice: app\nservice: app2\n");
+    insta::assert_snapshot!(config.notes.join("\n"), @r"
+        config/deploy.yml:3: the key `service` is already on line 2; the later one (line 3) wins (remove one of them)
+        config/deploy.yml:1: servers/1: the host h is listed twice in the role web; it counts once (remove one of them)
+        ");
+    assert_eq!(config.roles[0].hosts.len(), 1);
+}
+
+#[test]
+fn the_template_of_init_is_right() {
+    let files = [
+        ("config/deploy.yml", include_str!("../../../templates/deploy.yml")),
+        (".windlass/secrets", include_str!("../../../templates/secrets")),
+    ];
+    let config = project(&files, None).unwrap();
+    assert_eq!(config.secret_names(), ["REGISTRY_PASSWORD"]);
+    assert_eq!(config.not_acted_on.len(), 1, "builder only: {:?}", config.not_acted_on);
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("s"), include_str!("../../../templates/secrets")).unwrap();
+    let env = |name: &str| (name == "REGISTRY_PASSWORD").then(|| "p".to_string());
+    let secrets = crate::config::Secrets::load(&[dir.path().join("s")], dir.path(), &env).unwrap();
+    assert!(secrets.check(config.secret_names()).is_ok() && secrets.warnings.is_empty());
+}
+
+#[test]
+fn accessories_only() {
+    let config = try_config("accessories: {db: {image: x, host: h}}\n").unwrap();
+    assert!(config.roles.is_empty() && config.hosts.is_empty());
+    assert_eq!(config.accessory_hosts.len(), 1);
+}
