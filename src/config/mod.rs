@@ -41,6 +41,7 @@ mod tests;
 pub mod types;
 mod volumes;
 pub mod yaml;
+mod yaml_mapping;
 
 pub use load::{DEFAULT_FILE, Request, load};
 pub use problem::{Place, Problem, Problems};

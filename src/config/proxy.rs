@@ -233,15 +233,7 @@ fn image(field: &Field, found: &mut Findings) -> Option<String> {
 fn other_run_key(key: &str, field: &Field, ports: bool, section: &Section, found: &mut Findings) {
     const BOOT: &[VerbKind] = &[VerbKind::Setup, VerbKind::Deploy];
     match key {
-        "publish" => {
-            if field.boolean(found) == Some(false) {
-                if ports {
-                    let hint = "remove `publish: false`, or the ports";
-                    section.wrong("Cannot set http_port, https_port or bind_ips when publish is false", hint, found);
-                }
-                found.not_yet(field, BOOT, "windlass always publishes the proxy's ports");
-            }
-        }
+        "publish" => publish(field, ports, section, found),
         "bind_ips" => {
             field.strings(found);
             found.not_yet(
@@ -272,4 +264,16 @@ fn other_run_key(key: &str, field: &Field, ports: bool, section: &Section, found
         }
         _ => {}
     }
+}
+
+/// `publish: false` excludes settings of the ports.
+fn publish(field: &Field, ports: bool, section: &Section, found: &mut Findings) {
+    if field.boolean(found) != Some(false) {
+        return;
+    }
+    if ports {
+        let hint = "remove `publish: false`, or the ports";
+        section.wrong("Cannot set http_port, https_port or bind_ips when publish is false", hint, found);
+    }
+    found.not_yet(field, &[VerbKind::Setup, VerbKind::Deploy], "windlass always publishes the proxy's ports");
 }

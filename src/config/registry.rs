@@ -30,7 +30,7 @@ pub(super) fn section(field: &Field, found: &mut Findings) -> Registry {
         for key in ["username", "password"].into_iter().filter(|key| section.get(key).is_none()) {
             let problem = super::Problem::new(&section.at, super::reader::join(&section.path, key), "is required");
             let hint = format!(
-                "write `{key}: [SECRET_NAME]`, or remove `{}` if images can be pulled without a login",
+                "write `{key}: [SECRET_NAME]`; to pull without a login, remove `{}` and put the registry's host in front of `image`",
                 section.path
             );
             found.problems.push(problem.hint(hint));

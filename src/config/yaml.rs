@@ -4,6 +4,7 @@ use super::erb::Rendered;
 use super::node::{Entry, Map, Node, Value};
 use super::problem::{Place, Problem};
 use super::scalar;
+use super::yaml_mapping::Mapping;
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -253,51 +254,6 @@ impl<'a> Builder<'a> {
         }
         Problem::new(&at, "", format!("is not valid YAML: {}", error.info()))
             .hint("check the indentation and quotes of this line and the line above: keys of one level begin in the same column")
-    }
-}
-
-/// A mapping while it is read.
-#[derive(Default)]
-struct Mapping {
-    map: Map,
-    /// Key → its position, and where it was written if it stands in this mapping itself (not merged in).
-    index: HashMap<String, (usize, Option<Place>)>,
-}
-
-impl Mapping {
-    /// A key that stands here. The last one wins, as in Kamal, but a repetition is said.
-    fn set(&mut self, entry: Entry, warnings: &mut Vec<Problem>) {
-        let at = entry.key_at.clone();
-        if let Some((_, Some(first))) = self.index.get(&entry.key) {
-            let key = super::problem::printable(&entry.key);
-            let message =
-                format!("the key `{key}` is already on line {}; the later one (line {}) wins", first.line, at.line);
-            warnings.push(Problem::new(&at, "", message).hint("remove one of them"));
-        }
-        self.put(entry, Some(at));
-    }
-
-    fn merge(&mut self, entry: Entry, merge_at: &Place, warnings: &mut Vec<Problem>) {
-        if let Some((_, Some(first))) = self.index.get(&entry.key) {
-            let key = super::problem::printable(&entry.key);
-            let message =
-                format!("`<<` stands below the key `{key}` (line {}) and overrides it, as in Kamal", first.line);
-            warnings.push(Problem::new(merge_at, "", message).hint("put `<<` first if the key is meant to win"));
-        }
-        self.put(entry, None);
-    }
-
-    fn put(&mut self, entry: Entry, at: Option<Place>) {
-        match self.index.get_mut(&entry.key) {
-            Some((position, place)) => {
-                *place = at;
-                self.map.0[*position] = entry;
-            }
-            None => {
-                self.index.insert(entry.key.clone(), (self.map.0.len(), at));
-                self.map.0.push(entry);
-            }
-        }
     }
 }
 

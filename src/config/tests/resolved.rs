@@ -165,3 +165,16 @@ fn accessories_only() {
     assert!(config.roles.is_empty() && config.hosts.is_empty());
     assert_eq!(config.accessory_hosts.len(), 1);
 }
+
+/// The file that Rails writes for a new application, shortened of its comments.
+#[test]
+fn the_file_of_a_new_rails_application() {
+    let text = "service: my_app\nimage: my-user/my_app\nservers:\n  web:\n    - 192.168.0.1\nproxy:\n  ssl: true\n  host: app.example.com\nregistry:\n  username: my-user\n  password:\n    - KAMAL_REGISTRY_PASSWORD\nenv:\n  secret:\n    - RAILS_MASTER_KEY\n  clear:\n    SOLID_QUEUE_IN_PUMA: true\naliases:\n  console: app exec --interactive --reuse \"bin/rails console\"\nvolumes:\n  - \"my_app_storage:/rails/storage\"\nasset_path: /rails/public/assets\nbuilder:\n  arch: amd64\n";
+    let files = [("config/deploy.yml", text), (".kamal/secrets", "KAMAL_REGISTRY_PASSWORD=$KAMAL_REGISTRY_PASSWORD\n")];
+    let config = project(&files, None).unwrap();
+    assert_eq!(config.secret_names(), ["KAMAL_REGISTRY_PASSWORD", "RAILS_MASTER_KEY"]);
+    assert_eq!(config.roles[0].spec.env.clear["SOLID_QUEUE_IN_PUMA"], "true");
+    assert!(config.secrets_files[0].ends_with(".kamal/secrets"));
+    let keys: Vec<_> = config.refusals(Deploy).iter().map(|n| n.key.as_str()).collect();
+    assert_eq!(keys, ["proxy/ssl", "asset_path"]);
+}
