@@ -16,6 +16,7 @@ pub mod mask;
 pub mod name;
 pub mod observe;
 pub mod plan;
+pub mod real;
 pub mod release;
 pub mod secret;
 pub mod sim;

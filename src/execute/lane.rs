@@ -40,9 +40,10 @@ impl LaneContext<'_> {
             }
             let id = StepId { stage: place.0, lane: place.1, step: index };
             result.begun = index + 1;
-            match self.step(host, id, &step.action).await {
-                Ok(()) => count(&mut result.removed, &step.action),
-                Err(failure) => {
+            match self.until_stopped(host, id, &step.action).await {
+                None => break,
+                Some(Ok(())) => count(&mut result.removed, &step.action),
+                Some(Err(failure)) => {
                     result.failures.push(failure);
                     if !goes_on {
                         self.stop.cancel();
@@ -52,6 +53,17 @@ impl LaneContext<'_> {
             }
         }
         result
+    }
+
+    /// A gate changes nothing, so nobody has to wait for it once the run goes back. Every other step is finished.
+    async fn until_stopped(&self, host: &RunHost, id: StepId, action: &Action) -> Option<Result<(), Failure>> {
+        if !matches!(action, Action::Gate { .. }) {
+            return Some(self.step(host, id, action).await);
+        }
+        tokio::select! {
+            result = self.step(host, id, action) => Some(result),
+            () = self.stop.cancelled() => None,
+        }
     }
 
     async fn step(&self, host: &RunHost, id: StepId, action: &Action) -> Result<(), Failure> {

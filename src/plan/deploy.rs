@@ -110,7 +110,7 @@ impl Planner<'_> {
         let changed: Vec<_> = work.iter().filter(|w| !w.change.is_empty()).map(|w| w.host.clone()).collect();
         let waves = match self.verb {
             RunVerb::Rollback => vec![changed],
-            _ => groups::of(&changed, &self.config.boot, self.config.hosts.len()),
+            _ => groups::of(&changed, &self.config.boot, groups::all_hosts(self.config)),
         };
         let (config, fleet, verb) = (self.config, self.fleet, self.verb);
         let frame = assemble::Frame { config, fleet, request, verb };

@@ -11,6 +11,11 @@ pub(super) fn in_boot_order(config: &Config) -> Vec<HostName> {
     all.filter(|host| seen.insert(host.clone())).collect()
 }
 
+/// How many hosts the configuration has, those of accessories included: what a percentage in `boot.limit` is of.
+pub(super) fn all_hosts(config: &Config) -> usize {
+    config.hosts.keys().chain(&config.accessory_hosts).collect::<BTreeSet<_>>().len()
+}
+
 /// Groups of hosts: by `boot.limit` where it is set, else one host first and then all the others.
 pub(super) fn of(hosts: &[HostName], boot: &Boot, all_hosts: usize) -> Vec<Vec<HostName>> {
     match boot.limit {

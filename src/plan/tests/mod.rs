@@ -41,6 +41,7 @@ pub(super) fn config(world: &World) -> Config {
         drain_timeout: Duration::from_secs(30),
         hooks_path: "/hooks".into(),
         secrets_files: Vec::new(),
+        accessory_hosts: Vec::new(),
         not_acted_on: Vec::new(),
         notes: Vec::new(),
     }

@@ -1,0 +1,270 @@
+//! A person at the simulator: connects, takes leases, observes, plans and runs, as the command line does.
+#![allow(dead_code, missing_docs, unreachable_pub)]
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use windlass::config::{Boot, Config, HostAddress, ProxyRun, Registry, Retain, Role, RoleHost, Ssh};
+use windlass::effect::{Clock, Connector};
+use windlass::event::Event;
+use windlass::execute::{LeasePlan, Leases, NoHooks, Run, RunReport};
+use windlass::fleet::{Fleet, Holder};
+use windlass::history::History;
+use windlass::journal;
+use windlass::name::{HostName, RoleName};
+use windlass::observe::{self, Connections};
+use windlass::plan::{self, DeployRequest, Plan, PruneRequest, Refusal, Request, RollbackRequest, Scope};
+use windlass::release::FingerprintKey;
+use windlass::secret::Secret;
+use windlass::sim::SimFleet;
+use windlass::spec::{ContainerOptions, Env, HttpCheck, Logging, RestartPolicy, RoleSpec, Route};
+
+/// Parses a name of any kind.
+pub fn name<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
+    text.parse().unwrap_or_else(|e| panic!("{text}: {e:?}"))
+}
+
+pub struct Operator {
+    pub world: SimFleet,
+    pub config: Config,
+    pub secrets: BTreeMap<String, Secret<String>>,
+    pub events: Arc<Mutex<Vec<Event>>>,
+    pub cancel: CancellationToken,
+    runs: Mutex<u64>,
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub enum Ended {
+    Refused(Refusal),
+    NothingToDo,
+    Ran(Box<RunReport>),
+}
+
+impl Ended {
+    #[track_caller]
+    pub fn report(self) -> RunReport {
+        match self {
+            Self::Ran(report) => *report,
+            other => panic!("it did not run: {other:?}"),
+        }
+    }
+
+    #[track_caller]
+    pub fn refusal(self) -> Refusal {
+        match self {
+            Self::Refused(refusal) => refusal,
+            other => panic!("it was not refused: {other:?}"),
+        }
+    }
+}
+
+/// Roles as `name`, or `name!` for one without a proxy.
+pub fn config(hosts: &[&str], roles: &[&str]) -> Config {
+    let role_hosts: Vec<_> = hosts.iter().map(|h| RoleHost { name: name(h), tags: Vec::new() }).collect();
+    let role = |text: &&str| {
+        let proxied = !text.ends_with('!');
+        Role { name: name(text.trim_end_matches('!')), hosts: role_hosts.clone(), spec: spec(proxied) }
+    };
+    let address = |h: &&str| (name(h), HostAddress { address: h.to_string(), port: 22, user: "root".to_string() });
+    Config {
+        service: name("app"),
+        destination: None,
+        repository: name("registry.example.com/app"),
+        registry: Registry::default(),
+        primary_role: name(roles[0].trim_end_matches('!')),
+        roles: roles.iter().map(role).collect(),
+        hosts: hosts.iter().map(address).collect(),
+        accessory_hosts: Vec::new(),
+        ssh: Ssh::default(),
+        proxy: ProxyRun { image: "haproxy:3.2".to_string(), http_port: 80, https_port: 443 },
+        boot: Boot::default(),
+        retain: Retain { age: Duration::from_secs(3 * 86_400), at_least: 1 },
+        deploy_timeout: Duration::from_secs(30),
+        drain_timeout: Duration::from_secs(30),
+        hooks_path: "/nowhere".into(),
+        secrets_files: Vec::new(),
+        not_acted_on: Vec::new(),
+        notes: Vec::new(),
+    }
+}
+
+fn spec(proxied: bool) -> RoleSpec {
+    let route = Route {
+        hosts: vec!["app.example.com".to_string()],
+        path_prefixes: vec!["/".to_string()],
+        strip_path_prefix: true,
+        app_port: 80,
+        check: HttpCheck::default(),
+        response_timeout: 30,
+        forward_headers: false,
+    };
+    RoleSpec {
+        command: None,
+        env: Env {
+            clear: [("COLOR".to_string(), "blue".to_string())].into(),
+            secret: [("KEY".to_string(), "KEY".to_string())].into(),
+        },
+        env_tags: BTreeMap::new(),
+        labels: BTreeMap::new(),
+        volumes: Vec::new(),
+        options: ContainerOptions::default(),
+        logging: Logging::default(),
+        restart: RestartPolicy::UnlessStopped,
+        stop_timeout: None,
+        route: proxied.then_some(route),
+        readiness_delay: 7,
+    }
+}
+
+impl Operator {
+    pub fn new(world: SimFleet, config: Config) -> Self {
+        Self {
+            world,
+            config,
+            secrets: BTreeMap::from([("KEY".to_string(), Secret::new("s1".to_string()))]),
+            events: Arc::default(),
+            cancel: CancellationToken::new(),
+            runs: Mutex::new(0),
+        }
+    }
+
+    fn request(&self) -> Request {
+        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        *runs += 1;
+        let clock = self.world.clock();
+        let millis = u64::try_from(clock.now().as_millisecond()).unwrap_or_default();
+        let run = ulid::Ulid::from_parts(millis, u128::from(*runs) << 32).to_string();
+        Request {
+            run: name(&run),
+            actor: "ann@laptop".to_string(),
+            at: clock.now(),
+            message: None,
+            scope: Scope {
+                hosts: self.config.hosts.keys().cloned().collect(),
+                roles: self.config.roles.iter().map(|r| r.name.clone()).collect(),
+            },
+            skip_unreachable: false,
+            secrets: self.secrets.clone(),
+            key: FingerprintKey::new(vec![7; 32]).unwrap(),
+        }
+    }
+
+    pub async fn connect(&self) -> Connections {
+        let hosts: Vec<HostName> = self.config.hosts.keys().cloned().collect();
+        let connector: Arc<dyn Connector> = self.world.connector();
+        observe::connect(&*connector, &hosts, &*self.world.clock(), &|_: Event| {}).await
+    }
+
+    pub async fn fleet(&self) -> Fleet {
+        observe::observe(&self.connect().await, &self.config.service, None, &*self.world.clock()).await
+    }
+
+    pub async fn history(&self) -> History {
+        let hosts = |r: &Role| (r.name.clone(), r.hosts.iter().map(|h| h.name.clone()).collect());
+        let roles: BTreeMap<RoleName, Vec<HostName>> = self.config.roles.iter().map(hosts).collect();
+        History::of(&self.fleet().await, &self.config.service, None, &roles)
+    }
+
+    async fn carry_out(&self, request: Request, plan: impl FnOnce(&Fleet, Request) -> Result<Plan, Refusal>) -> Ended {
+        let connections = self.connect().await;
+        let clock = self.world.clock();
+        let fleet = observe::observe(&connections, &self.config.service, None, &*clock).await;
+        let dirs = fleet
+            .reachable()
+            .map(|(h, facts)| (h.clone(), journal::state_dir(facts.home.dir(), &self.config.service, None)))
+            .collect();
+        let holder = Holder {
+            actor: request.actor.clone(),
+            run: request.run.clone(),
+            what: "a test".to_string(),
+            since: clock.now(),
+        };
+        let wanted = LeasePlan { dirs, holder, kamal_lock: ".kamal/lock-app".to_string(), wait: None };
+        let leases = Leases::acquire(&connections.nodes, &wanted, &*clock, &|_: Event| {}).await;
+        let leases = Arc::new(leases.unwrap_or_else(|e| panic!("lease: {e}")));
+        let fleet = observe::observe(&connections, &self.config.service, None, &*clock).await;
+        let (secrets, key) = (request.secrets.clone(), request.key.clone());
+        let plan = match plan(&fleet, request) {
+            Err(refusal) => return Ended::Refused(refusal),
+            Ok(plan) if plan.is_empty() => return Ended::NothingToDo,
+            Ok(plan) => plan,
+        };
+        assert_eq!(plan::check(&plan), [], "{plan:#?}");
+        let events = self.events.clone();
+        let run = Run {
+            plan,
+            nodes: connections.nodes.clone(),
+            leases: leases.clone(),
+            secrets,
+            login: None,
+            key,
+            clock,
+            sink: Arc::new(move |event: Event| events.lock().unwrap_or_else(PoisonError::into_inner).push(event)),
+            hooks: Arc::new(NoHooks),
+            cancel: self.cancel.child_token(),
+        };
+        let report = run.go().await;
+        if let Ok(leases) = Arc::try_unwrap(leases).map_err(|_| "shared") {
+            assert_eq!(leases.release().await, []);
+        }
+        Ended::Ran(Box::new(report))
+    }
+
+    pub async fn deploy(&self, version: &str) -> Ended {
+        let tag = format!("registry.example.com/app:{version}");
+        let connections = self.connect().await;
+        let engine = connections.nodes.values().next().map(|node| node.engine.clone());
+        let digest = match engine {
+            Some(engine) => engine.resolve(&name(&tag), None).await.ok().map(|r| r.digest),
+            None => None,
+        };
+        self.carry_out(self.request(), |fleet, request| {
+            let request = DeployRequest { request, version: name(version), image: name(&tag), digest, setup: false };
+            plan::deploy(&self.config, fleet, &request)
+        })
+        .await
+    }
+
+    pub async fn rollback(&self, target: Option<&str>) -> Ended {
+        self.rollback_with(target, false).await
+    }
+
+    pub async fn rollback_with(&self, target: Option<&str>, current_config: bool) -> Ended {
+        self.carry_out(self.request(), |fleet, request| {
+            let request = RollbackRequest { request, target: target.map(str::to_string), current_config };
+            plan::rollback(&self.config, fleet, &request)
+        })
+        .await
+    }
+
+    pub async fn prune(&self) -> Ended {
+        self.carry_out(self.request(), |fleet, request| {
+            let now = fleet.reachable().map(|(h, _)| (h.clone(), request.at)).collect();
+            plan::prune(&self.config, fleet, &PruneRequest { request, now }).map(|(plan, _)| plan)
+        })
+        .await
+    }
+
+    /// The versions that serve, by host and role.
+    pub async fn serving(&self) -> BTreeMap<(String, String), Option<String>> {
+        let fleet = self.fleet().await;
+        let mut serving = BTreeMap::new();
+        for (host, facts) in fleet.reachable() {
+            for role in &self.config.roles {
+                let found = windlass::history::serving(facts, &self.config.service, None, &role.name);
+                let version = found.filter(|c| c.state.is_running()).and_then(|c| c.version()).map(|v| v.to_string());
+                serving.insert((host.to_string(), role.name.to_string()), version);
+            }
+        }
+        serving
+    }
+
+    #[track_caller]
+    pub fn assert_no_gap(&self) {
+        let gaps = self.world.all_gaps();
+        assert!(gaps.is_empty(), "requests would have failed: {gaps:?}");
+    }
+}
