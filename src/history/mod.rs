@@ -14,6 +14,8 @@ mod target;
 mod target_error;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 mod timeline;
 mod types;
 mod verdict;

@@ -8,6 +8,20 @@ use crate::history::{History, Release, Scope, serving};
 use crate::name::{ContainerId, HostName, RoleName};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// What is the same for all hosts, so that it is worked out once.
+pub(super) struct Past<'a> {
+    history: &'a History,
+    contents: Contents,
+    default: Option<&'a Release>,
+}
+
+impl<'a> Past<'a> {
+    pub(super) fn of(history: &'a History) -> Self {
+        let default = history.resolve(None, &serving_scope(history)).ok().map(|target| target.release);
+        Self { history, contents: Contents::of(&history.releases), default }
+    }
+}
+
 /// Containers with the reason why they stay, and the releases whose images stay.
 pub(super) struct Protected<'a> {
     pub(super) containers: BTreeMap<ContainerId, Reason>,
@@ -15,14 +29,14 @@ pub(super) struct Protected<'a> {
 }
 
 impl<'a> Protected<'a> {
-    pub(super) fn on(host: &HostName, facts: &HostFacts, history: &'a History, rules: &Retention<'_>) -> Self {
+    pub(super) fn on(host: &HostName, facts: &HostFacts, past: &Past<'a>, rules: &Retention<'_>) -> Self {
+        let history = past.history;
         let mut protected = Self { containers: BTreeMap::new(), releases: Vec::new() };
         protected.add_serving(host, facts, history, rules);
-        let contents = Contents::of(&history.releases);
-        for release in last_stable(host, history, &contents) {
+        for release in last_stable(host, past) {
             protected.add(host, release, &Reason::LastStable { release: release.label() });
         }
-        for (rank, release) in newest_complete(host, history, &contents, rules.retain.at_least) {
+        for (rank, release) in newest_complete(host, past, rules.retain.at_least) {
             let reason = Reason::Newest { release: release.label(), rank, of: rules.retain.at_least };
             protected.add(host, release, &reason);
         }
@@ -54,7 +68,8 @@ impl<'a> Protected<'a> {
 
 /// The releases that a bare rollback could go back to: that of the whole fleet, and for each role of this host the
 /// newest that is there, complete or not. Where nothing serves it is the newest stable one.
-fn last_stable<'a>(host: &HostName, history: &'a History, contents: &Contents) -> Vec<&'a Release> {
+fn last_stable<'a>(host: &HostName, past: &Past<'a>) -> Vec<&'a Release> {
+    let history = past.history;
     let mut found: Vec<&Release> = Vec::new();
     let roles: BTreeSet<&RoleName> =
         history.releases.iter().filter_map(|r| r.available.get(host)).flat_map(|roles| roles.keys()).collect();
@@ -62,13 +77,13 @@ fn last_stable<'a>(host: &HostName, history: &'a History, contents: &Contents) -
         let only = Scope::from([(host.clone(), BTreeSet::from([role.clone()]))]);
         let current = history.newest_serving(&only);
         let is_default = |r: &Release| match current {
-            Some(current) => history.is_default(contents, current, r),
+            Some(current) => history.is_default(&past.contents, current, r),
             None => r.stable && !r.left,
         };
         let is_there = |r: &&Release| r.availability(host, role).is_some_and(|a| a.is_there());
         found.extend(history.releases.iter().rev().filter(|r| is_default(r)).find(is_there));
     }
-    found.extend(history.resolve(None, &serving_scope(history)).ok().map(|target| target.release));
+    found.extend(past.default);
     found
 }
 
@@ -83,12 +98,8 @@ fn serving_scope(history: &History) -> Scope {
 
 /// The newest releases all of whose roles are on this host, counted by content from 1. Neither what serves nor a
 /// release that failed or was left counts: those are no targets to have in reserve.
-fn newest_complete<'a>(
-    host: &HostName,
-    history: &'a History,
-    contents: &Contents,
-    at_least: usize,
-) -> Vec<(usize, &'a Release)> {
+fn newest_complete<'a>(host: &HostName, past: &Past<'a>, at_least: usize) -> Vec<(usize, &'a Release)> {
+    let (history, contents) = (past.history, &past.contents);
     let serving = history.releases.iter().filter(|r| r.running.contains_key(host));
     let mut seen: BTreeSet<_> = serving.map(|r| contents.of_release(r)).collect();
     let is_complete = |r: &&Release| {

@@ -5,7 +5,7 @@
 
 use crate::config::Retain;
 use crate::fleet::{Container, Fleet, HostFacts, HostState, State};
-use crate::history::protected::Protected;
+use crate::history::protected::{Past, Protected};
 use crate::history::retention_images::image_verdicts;
 use crate::history::verdict::{Item, Reason, Verdict};
 use crate::history::{History, Release};
@@ -35,9 +35,10 @@ pub struct Retention<'a> {
 ///
 /// `history` must be that of the same fleet: a fleet observed later may serve something else.
 pub fn retention(fleet: &Fleet, history: &History, rules: &Retention<'_>) -> Vec<Verdict> {
+    let past = Past::of(history);
     let judge = |(host, state): (&HostName, &HostState)| match state {
         HostState::Unreachable(why) => vec![keep_host(host, Reason::Unreachable { why: why.message.clone() })],
-        HostState::Up(facts) => on_host(host, facts, history, rules),
+        HostState::Up(facts) => on_host(host, facts, history, &past, rules),
     };
     fleet.hosts.iter().flat_map(judge).collect()
 }
@@ -46,13 +47,19 @@ fn keep_host(host: &HostName, reason: Reason) -> Verdict {
     Verdict { host: host.clone(), item: Item::Host, keep: true, reason }
 }
 
-fn on_host(host: &HostName, facts: &HostFacts, history: &History, rules: &Retention<'_>) -> Vec<Verdict> {
+fn on_host(
+    host: &HostName,
+    facts: &HostFacts,
+    history: &History,
+    past: &Past<'_>,
+    rules: &Retention<'_>,
+) -> Vec<Verdict> {
     let now = match (untouchable(facts, history, rules.own_run), rules.now.get(host)) {
         (Some(reason), _) => return vec![keep_host(host, reason)],
         (None, None) => return vec![keep_host(host, Reason::UnknownClock)],
         (None, Some(now)) => *now,
     };
-    let protected = Protected::on(host, facts, history, rules);
+    let protected = Protected::on(host, facts, past, rules);
     let mut own: Vec<&Container> =
         facts.containers.iter().filter(|c| c.belongs_to(rules.service, rules.destination)).collect();
     own.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));

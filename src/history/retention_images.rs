@@ -56,10 +56,12 @@ fn names(image: &Image) -> impl Iterator<Item = &String> {
     image.tags.iter().chain(&image.digests)
 }
 
+/// By id; an engine that does not say the id of a container's image leaves its text.
 fn uses(container: &ContainerBrief, image: &Image) -> bool {
-    container.image_id.as_ref() == Some(&image.id)
-        || container.image == image.id.as_str()
-        || names(image).any(|name| *name == container.image)
+    match &container.image_id {
+        Some(id) => *id == image.id,
+        None => container.image == image.id.as_str() || names(image).any(|name| *name == container.image),
+    }
 }
 
 fn refers(release: &Release, image: &Image) -> bool {

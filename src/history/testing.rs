@@ -231,6 +231,7 @@ impl World {
         mut incoming: impl FnMut(&mut Self, &RunId, &HostName, &RoleName) -> Container,
     ) -> RunId {
         self.wait(60);
+        self.close_open_runs();
         self.runs += 1;
         let run = run(self.runs);
         let number = self.history().next_number();
@@ -266,6 +267,16 @@ impl World {
             hosts.iter().for_each(|host| self.write(host, &run, Fact::Outcome { outcome, reason: None }));
         }
         run
+    }
+
+    /// What every run does first: a run without an outcome gets one.
+    fn close_open_runs(&mut self) {
+        let open = self.history().releases.into_iter().filter(|r| r.run.is_some() && r.outcome.is_none());
+        for run in open.filter_map(|r| r.run).collect::<Vec<_>>() {
+            for host in self.hosts.keys().cloned().collect::<Vec<_>>() {
+                self.write(&host, &run, Fact::Outcome { outcome: Outcome::Abandoned, reason: None });
+            }
+        }
     }
 
     fn record(&self, run: &RunId, number: u32, kind: ReleaseKind, version: &str) -> ReleaseRecord {

@@ -1,0 +1,7 @@
+//! Scenarios and laws.
+
+mod laws;
+mod releases;
+mod retention;
+mod serving;
+mod target;
