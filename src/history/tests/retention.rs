@@ -84,6 +84,29 @@ fn age_alone_never_takes_what_serves_or_the_last_stable_release() {
 }
 
 #[test]
+fn the_way_back_of_the_fleet_and_that_of_each_host_both_stay() {
+    let mut world = World::new(&["h1", "h2"], &["web"]);
+    ["o", "a", "b", "c"].iter().for_each(|v| _ = world.deploy(v, Ends::Well));
+    world.hosts.get_mut(&name::<HostName>("h2")).unwrap().containers.retain(|c| !c.name.contains("-b_"));
+    assert_eq!(world.default_target().as_deref(), Some("v2"), "h2 lost v3");
+    world.wait(100 * DAY);
+    let verdicts = judge(&world, 3, 0, None);
+    assert_eq!(dropped(&verdicts), ["app-web-o", "acme/app:o", "app-web-o", "acme/app:b", "acme/app:o"]);
+    assert_eq!(reason(&verdicts, "app-web-a").to_string(), "last stable release: v2");
+    assert_eq!(reason(&verdicts, "app-web-b").to_string(), "last stable release: v3");
+}
+
+#[test]
+fn where_a_role_is_down_its_newest_stable_release_stays() {
+    let mut world = World::new(&["h1"], &["worker"]);
+    ["a", "b"].iter().for_each(|v| _ = world.deploy(v, Ends::Well));
+    world.wait(100 * DAY);
+    let facts = world.hosts.values_mut().next().unwrap();
+    facts.containers.iter_mut().for_each(|c| c.state = State::Exited { code: 1, oom: true });
+    assert_eq!(dropped(&judge(&world, 3, 0, None)), ["app-worker-a", "acme/app:a"]);
+}
+
+#[test]
 fn age_counts_from_the_switch_and_by_one_clock() {
     let mut world = World::new(&["h1"], &["web"]);
     ["a", "b", "c"].iter().for_each(|v| _ = world.deploy(v, Ends::Well));
@@ -174,7 +197,8 @@ fn a_host_whose_past_or_present_is_unclear_keeps_everything() {
     ["a", "b", "c"].iter().for_each(|v| _ = world.deploy(v, Ends::Well));
     world.wait(100 * DAY);
     assert!(!dropped(&judge(&world, 3, 0, None)).is_empty());
-    let edits: [(&str, fn(&mut crate::fleet::HostFacts)); 4] = [
+    type Edit = fn(&mut crate::fleet::HostFacts);
+    let edits: [(&str, Edit); 4] = [
         ("line 3 is not JSON", |f| f.journal.unreadable = Some("line 3 is not JSON".into())),
         ("newer windlass", |f| f.journal.newer_schema = true),
         ("unreadable records: x.json", |f| f.bad_records.push("x.json".into())),
