@@ -45,6 +45,10 @@ impl Api {
             .map_err(|e| new(EngineErrorKind::Other, what, &format!("unexpected answer: {e}")))
     }
 
+    pub(super) async fn delete(&self, what: &str, path: &str) -> Result<(), EngineError> {
+        self.call(what, Method::DELETE, path, None).await.map(drop)
+    }
+
     async fn call(&self, what: &str, method: Method, path: &str, body: Option<&Value>) -> Result<Bytes, EngineError> {
         let body = body.map(Value::to_string).unwrap_or_default();
         let request = Request::builder()

@@ -6,7 +6,7 @@ use super::copy;
 use super::create::{create_body, restart_policy};
 use super::error::{failed, new};
 use super::transport::{Dial, connect};
-use super::{lines, registry};
+use super::{lines, network, registry};
 use crate::effect::{
     ConnectError, ConnectErrorKind, Engine, EngineError, EngineErrorKind, LogLine, LogsRequest, NewContainer,
     PullProgress, RegistryLogin, ResolvedImage, Volume,
@@ -234,12 +234,7 @@ impl Engine for DockerEngine {
     }
 
     async fn create_network(&self, name: &str) -> Result<(), EngineError> {
-        // Engines before API 1.44 make a second one of the same name unless told to look.
-        let body = json!({ "Name": name, "Driver": "bridge", "CheckDuplicate": true });
-        match self.api.post(&format!("create network {name}"), "/networks/create", &body).await {
-            Err(e) if e.kind == EngineErrorKind::Conflict => Ok(()),
-            other => other.map(drop),
-        }
+        network::create(&self.api, name).await
     }
 
     async fn volume(&self, name: &str) -> Result<Option<Volume>, EngineError> {

@@ -7,6 +7,7 @@ mod create;
 mod engine;
 mod error;
 mod lines;
+mod network;
 mod registry;
 mod transport;
 

@@ -35,13 +35,15 @@ pub(super) async fn login(
     fate: &Fate,
 ) -> Result<(), SshError> {
     let mut attempt = Attempt { handle, endpoint, fate, tried: Vec::new(), offered: Vec::new(), hint: None };
-    let (mut agent, mut identities) = agent::open(settings.agent.as_deref(), attempt.handle, &mut attempt.tried).await;
+    let mut about_agent = Vec::new();
+    let (mut agent, mut identities) = agent::open(settings.agent.as_deref(), attempt.handle, &mut about_agent).await;
     if attempt.key_files(&settings.keys, true, &mut agent, &identities).await? {
         return Ok(());
     }
     if settings.keys_only {
         return Err(attempt.failure());
     }
+    attempt.tried.append(&mut about_agent);
     identities.retain(|i| !attempt.was_offered(i));
     if let Some(agent) = agent.as_mut()
         && attempt.agent_keys(agent, &identities).await?

@@ -15,16 +15,13 @@ const USUAL_SOCKETS: [&str; 4] = [
     "/run/user/UID/podman/podman.sock",
 ];
 
-/// Runs on the host as the login, with its `DOCKER_HOST`.
-const DIAL_STDIO: &str = "exec docker system dial-stdio";
-
 /// How byte streams to the engine are opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Door {
     /// A direct-streamlocal channel to this path. There is no limit on how many.
     Socket(String),
-    /// A session channel with `docker system dial-stdio`. Each counts against MaxSessions.
-    DialStdio,
+    /// A session channel with `docker system dial-stdio`, which talks to this path. Each counts against MaxSessions.
+    DialStdio(String),
 }
 
 /// Opens byte streams to the engine of one host.
@@ -56,7 +53,7 @@ impl EngineDoor {
             }
         }
         match refused {
-            Some(_) if survey.cli => Ok(Self::new(connection, Door::DialStdio, None)),
+            Some(path) if survey.cli => Ok(Self::new(connection, Door::DialStdio(path), None)),
             Some(path) => Err(forbidden(&path)),
             None => Err(survey.explain(&looked_at)),
         }
@@ -82,9 +79,14 @@ impl EngineDoor {
         }
         match &self.door {
             Door::Socket(path) => self.connection.open_socket(path).await,
-            Door::DialStdio => self.connection.open_command(DIAL_STDIO).await,
+            Door::DialStdio(path) => self.connection.open_command(dial_stdio(path)?).await,
         }
     }
+}
+
+fn dial_stdio(path: &str) -> Result<String, SshError> {
+    let words = ["exec", "docker", "-H", &format!("unix://{path}"), "system", "dial-stdio"];
+    shlex::try_join(words).map_err(|_| SshError::BadArgument { what: "docker system dial-stdio".to_string() })
 }
 
 /// What the host says about its sockets.

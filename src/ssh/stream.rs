@@ -32,7 +32,7 @@ impl Connection {
     ///
     /// # Errors
     /// A lost connection or a refused channel.
-    pub async fn open_command(self: &Arc<Self>, line: &'static str) -> Result<ByteStream, SshError> {
+    pub async fn open_command(self: &Arc<Self>, line: String) -> Result<ByteStream, SshError> {
         let connection = self.clone();
         self.in_own_task("open a channel", async move {
             let channel = connection.session().await?;
