@@ -61,6 +61,10 @@ async fn a_lease_in_a_black_hole_is_lost_here_and_freed_there(lab: &Lab, name: &
         let connection = connection.clone();
         async move { connection.exec(sleeper).await }
     });
+    let sshds = "grep -lE '^sshd: .*@notty' /proc/[0-9]*/cmdline";
+    wait_for("the connection's sshd is there", Duration::from_secs(5), || {
+        !lab.try_run(&["exec", name, "sh", "-c", sshds]).stdout.is_empty()
+    });
     lab.cut(name);
     let start = Instant::now();
     let lost = tokio::time::timeout(Duration::from_secs(14), lease.lost()).await.expect("lost within 14 s");
@@ -73,8 +77,7 @@ async fn a_lease_in_a_black_hole_is_lost_here_and_freed_there(lab: &Lab, name: &
     assert!(start.elapsed() < Duration::from_secs(24), "{:?}", start.elapsed());
     // The fence: no sshd of a connection is left.
     wait_for("the connection's sshd is gone", Duration::from_secs(5), || {
-        let left = lab.try_run(&["exec", name, "sh", "-c", "grep -lE '^sshd: .*@notty' /proc/[0-9]*/cmdline"]);
-        left.stdout.is_empty()
+        lab.try_run(&["exec", name, "sh", "-c", sshds]).stdout.is_empty()
     });
     let result = tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("noticed within 20 s").unwrap();
     assert!(matches!(result, Err(SshError::ConnectionLost(_))), "{result:?}");
