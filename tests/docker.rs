@@ -104,7 +104,7 @@ async fn wipe(engine: &DockerEngine, name: &str) {
 async fn the_life_of_a_container() {
     let lab = Lab::up(3);
     let (engine, info) = engine(lab, "host-1").await;
-    assert!(info.version.starts_with("20.10") || info.version > "21".to_string(), "{info:?}");
+    assert!(info.version.starts_with(|c: char| c.is_ascii_digit()) && info.api_version.starts_with("1."), "{info:?}");
     assert!(!info.rootless && info.root_dir == "/var/lib/docker" && !info.arch.is_empty());
     for _ in 0..2 {
         engine.create_network("kamal").await.unwrap();

@@ -169,7 +169,7 @@ async fn files() {
     let host = SshHost::new(Connection::open(&sshd.endpoint(), &sshd.settings()).await.unwrap());
     let dir = sshd.path("it's a \"dir\" $x").display().to_string();
     let (journal, record) = (format!("{dir}/journal.jsonl"), format!("{dir}/releases/r 1.json"));
-    assert_eq!(host.read_dirs(&[dir.clone()]).await.unwrap(), vec![Default::default()]);
+    assert_eq!(host.read_dirs(std::slice::from_ref(&dir)).await.unwrap(), vec![Default::default()]);
     let missing = host.write(&record, b"x", 0o600).await.unwrap_err();
     assert!(matches!(&missing, HostError::Failed { message, .. } if message.contains("cannot create")), "{missing}");
 

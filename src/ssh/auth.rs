@@ -168,7 +168,7 @@ impl Attempt<'_> {
         if self.handle.is_closed() || left.is_empty() {
             return self.over("refused, and sshd ended the connection");
         }
-        let names = left.iter().map(|m| <&str>::from(m)).collect::<Vec<_>>().join(", ");
+        let names = left.iter().map(<&str>::from).collect::<Vec<_>>().join(", ");
         if partial {
             let hint = format!("the host wants a second factor ({names}); windlass logs in with keys only");
             return Outcome::Over("accepted, but not enough".to_string(), hint);
