@@ -150,7 +150,8 @@ async fn a_command_that_starts_elsewhere_than_under_sshd_cannot_be_fenced() {
 
 #[tokio::test]
 async fn missing_commands_are_named() {
-    let sshd = Sshd::with(&format!("SetEnv PATH={}", bin_with_few_tools().display()));
+    let bin = bin_with_few_tools();
+    let sshd = Sshd::with(&format!("SetEnv PATH={}", bin.path().display()));
     match host(&sshd).await.lease(&request(&lease_dir(&sshd), None, "a@b")).await {
         Err(LeaseError::MissingCommand(name)) => assert_eq!(name, "flock"),
         other => panic!("{:?}", other.map(drop)),
@@ -158,12 +159,11 @@ async fn missing_commands_are_named() {
 }
 
 /// A directory with everything that the script needs before it looks for flock, and without flock.
-fn bin_with_few_tools() -> PathBuf {
-    let bin = std::env::temp_dir().join(format!("windlass-few-tools-{}", std::process::id()));
-    let _ = std::fs::create_dir_all(&bin);
+fn bin_with_few_tools() -> tempfile::TempDir {
+    let bin = tempfile::tempdir().unwrap();
     for tool in ["sh", "cat", "timeout"] {
         let found = ["/bin", "/usr/bin"].map(|d| PathBuf::from(d).join(tool)).into_iter().find(|p| p.exists()).unwrap();
-        let _ = std::os::unix::fs::symlink(found, bin.join(tool));
+        std::os::unix::fs::symlink(found, bin.path().join(tool)).unwrap();
     }
     bin
 }
