@@ -8,8 +8,9 @@ use crate::name::ContainerId;
 
 impl HaProxy {
     /// The current worker's sessions in the container's slot and its twin, and per older worker its connections in use
-    /// to the container. An older worker that would still route to it (an idle client's next request), or that cannot
-    /// be asked, counts as one at least.
+    /// to the container. An older worker cannot be switched any more (HAProxy says that its proxy is disabled), and it
+    /// lives as long as it has clients: one that would route an idle client's next request to the container counts as
+    /// one at least, and so does one that cannot be asked.
     pub(super) async fn count_in_flight(&self, backend: &BackendName, id: &ContainerId) -> Result<u64, ProxyError> {
         let (rows, workers) = tokio::try_join!(self.servers(backend), self.workers())?;
         let mut count = rows.iter().filter(|r| r.fqdn == id.short()).map(|r| r.sessions).sum::<u64>();

@@ -119,13 +119,15 @@ impl HaProxy {
         if took(&slot) && took(&twin(&slot)) {
             return Ok(());
         }
-        let found = rows.iter().find(|r| r.name == slot).map(|r| format!("{} {}:{}", r.fqdn, r.address, r.port));
+        let mine = |r: &&Row| r.name == slot || r.name == twin(&slot);
+        let text = |r: &Row| format!("{} {} {}:{} {}", r.name, r.fqdn, r.address, r.port, r.status);
+        let found: Vec<_> = rows.iter().filter(mine).map(text).collect();
         Err(ProxyError::Failed(format!(
             "slot {slot} of {backend} did not take container {} at {}:{}; it has {}",
             target.container.short(),
             target.address,
             target.port,
-            found.unwrap_or_else(|| "vanished".to_string())
+            found.join(" and ")
         )))
     }
 

@@ -4,12 +4,12 @@ use crate::effect::{ProxyError, Target};
 use crate::fleet::{BackendName, ServerRole};
 use crate::haproxy::HaProxy;
 use crate::haproxy::header::{Active, Header};
-use crate::haproxy::layout::{SLOTS, backend_file};
+use crate::haproxy::layout::backend_file;
 use crate::haproxy::render;
-use crate::haproxy::runtime::{failed, show};
+use crate::haproxy::runtime::failed;
 use crate::haproxy::set::ConfSet;
-use crate::haproxy::slots::{both, occupy, primaries, slot_of, valid};
-use crate::haproxy::stat::{Row, rows};
+use crate::haproxy::slots::{both, primaries, slot_of, valid};
+use crate::haproxy::stat::Row;
 use crate::name::ContainerId;
 use std::time::Duration;
 
@@ -73,7 +73,7 @@ impl HaProxy {
         to: &Target,
     ) -> Result<(), ProxyError> {
         valid(to)?;
-        let (set, rows, workers) = tokio::try_join!(self.conf_set(), self.servers(backend), self.workers())?;
+        let (set, rows) = tokio::try_join!(self.conf_set(), self.servers(backend))?;
         let before = self.header(&set, backend)?;
         expect(backend, &rows, from, &to.container)?;
         let rows = self.loaded(backend, &before, rows, to).await?;
@@ -90,7 +90,6 @@ impl HaProxy {
             let undone = self.write_header(&before).await;
             return Err(undone.err().unwrap_or(error));
         }
-        self.route_old_workers(backend, &workers.old, to).await;
         let back = self.header(&self.conf_set().await?, backend)?;
         if back != after {
             let file = backend_file(backend);
@@ -148,38 +147,12 @@ impl HaProxy {
             self.clock.sleep(POLL).await;
         }
     }
-
-    /// Older workers keep idle clients until their next request: that request must not go to the outgoing container
-    /// either. One that cannot be changed is counted by `in_flight` as long as it lives.
-    async fn route_old_workers(&self, backend: &BackendName, old: &[u32], to: &Target) {
-        for pid in old {
-            if let Err(error) = self.route_old_worker(backend, *pid, to).await {
-                tracing::debug!(%backend, pid, %error, "an older worker of the proxy was not switched");
-            }
-        }
-    }
-
-    async fn route_old_worker(&self, backend: &BackendName, pid: u32, to: &Target) -> Result<(), ProxyError> {
-        let answer = self.worker(pid, &show(backend)).await?;
-        let rows = rows(&answer);
-        let unused = || {
-            let maint = primaries(&rows).find(|r| r.role() == ServerRole::Maint)?;
-            SLOTS.iter().find(|s| **s == maint.name).map(|s| s.to_string())
-        };
-        let loaded = slot_of(&rows, &to.container).map(|r| r.name.clone());
-        let (slot, mut commands) = match (loaded, unused()) {
-            (Some(slot), _) => (slot, Vec::new()),
-            (None, Some(slot)) => (slot.clone(), occupy(backend, &slot, to, "ready")),
-            (None, None) => return Ok(()),
-        };
-        commands.extend(route_to(backend, &rows, &slot));
-        self.worker(pid, &commands).await.map(drop)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::haproxy::stat::rows;
 
     fn rows_of(states: &[(&str, &str, u32)]) -> Vec<Row> {
         let header = "# be_name srv_name srv_addr srv_admin_state srv_fqdn srv_port\n".to_string();
