@@ -24,7 +24,6 @@ mod proxy;
 mod proxy_rules;
 mod reader;
 mod redact;
-mod refusal;
 mod registry;
 mod resolve;
 mod role;

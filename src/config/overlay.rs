@@ -1,6 +1,6 @@
 //! Laying one file over another, as Kamal does with a destination: mappings merge, everything else replaces.
 
-use super::node::{Map, Node, Value};
+use super::node::{Entry, Map, Node, Value};
 
 /// The deep merge of `over` into `base`. Every value keeps the place where it was written.
 pub fn merge(base: Node, over: Node) -> Node {
@@ -27,12 +27,33 @@ pub fn merge_maps(mut base: Map, over: Map) -> Map {
 /// windlass's own root key, laid over the whole file and removed from it, so that one file serves Kamal too.
 pub const OWN_KEY: &str = "x-windlass";
 
-/// Lays `x-windlass` over the rest of a root mapping (of the file and its destination, already merged).
+/// Lays `x-windlass` over the rest of a root mapping (of the file and its destination, already merged). There, and only
+/// there, a key without a value takes the key out: the way round a key of Kamal's that windlass does not act on.
 pub fn lift_own(mut root: Map) -> Map {
     match root.remove(OWN_KEY).map(|entry| entry.value) {
-        Some(Node { value: Value::Map(own), .. }) => merge_maps(root, own),
+        Some(Node { value: Value::Map(own), .. }) => override_map(root, own),
         _ => root,
     }
+}
+
+fn override_map(mut base: Map, own: Map) -> Map {
+    for entry in own.0 {
+        if entry.value.value == Value::Null {
+            base.remove(&entry.key);
+            continue;
+        }
+        let below = base.0.iter_mut().find(|e| e.key == entry.key);
+        match (below, entry) {
+            (
+                Some(Entry { value: Node { value: Value::Map(below), .. }, .. }),
+                Entry { value: Node { value: Value::Map(above), .. }, .. },
+            ) => {
+                *below = override_map(std::mem::take(below), above);
+            }
+            (_, entry) => drop(base.set(entry)),
+        }
+    }
+    base
 }
 
 #[cfg(test)]

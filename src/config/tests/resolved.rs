@@ -175,6 +175,17 @@ fn the_file_of_a_new_rails_application() {
     assert_eq!(config.secret_names(), ["KAMAL_REGISTRY_PASSWORD", "RAILS_MASTER_KEY"]);
     assert_eq!(config.roles[0].spec.env.clear["SOLID_QUEUE_IN_PUMA"], "true");
     assert!(config.secrets_files[0].ends_with(".kamal/secrets"));
-    let keys: Vec<_> = config.refusals(Deploy).iter().map(|n| n.key.as_str()).collect();
+    let stops_deploy = config.not_acted_on.iter().filter(|n| n.verbs.contains(&Deploy));
+    let keys: Vec<_> = stops_deploy.map(|n| n.key.as_str()).collect();
     assert_eq!(keys, ["proxy/ssl", "asset_path"]);
+}
+
+/// The way round a key that is not acted on, without touching what Kamal reads.
+#[test]
+fn null_below_x_windlass_takes_a_key_out() {
+    let base = "service: a\nimage: b\nservers: {web: {hosts: [h], asset_path: /x, options: {gpus: all, init: true}}}\nasset_path: /a\naccessories: {db: {image: x, host: h}}\n";
+    let own = "x-windlass: {asset_path: ~, accessories: ~, error_pages_path: ~, servers: {web: {asset_path: null, options: {gpus: }}}}\n";
+    let config = project(&[("config/deploy.yml", &(base.to_string() + own))], None).unwrap();
+    assert!(config.not_acted_on.is_empty(), "{:?}", config.not_acted_on);
+    assert_eq!(config.roles[0].spec.options.init, Some(true));
 }
