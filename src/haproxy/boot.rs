@@ -8,15 +8,13 @@ use crate::haproxy::reload::digest;
 use crate::haproxy::runtime::failed;
 use crate::haproxy::{HaProxy, engine_failed, render};
 use crate::name::{ContainerId, ImageRef};
-use crate::spec::{ContainerOptions, Logging, PublishedPort, RestartPolicy, Ulimit};
+use crate::spec::{ContainerOptions, Logging, PublishedPort, RestartPolicy};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How long a started proxy may take to answer.
 const DEADLINE: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(50);
-/// Open files: half as many connections.
-const OPEN_FILES: i64 = 65_536;
 /// The uid that the proxy runs as, for the container that checks its files.
 pub(super) const UID_LABEL: &str = "windlass.proxy.uid";
 
@@ -142,7 +140,6 @@ impl HaProxy {
                 // Not the image's own: the official one is a script that adds words, the lab's is the program.
                 entrypoint: Some("haproxy".to_string()),
                 stop_signal: Some("SIGUSR1".to_string()),
-                ulimit: vec![Ulimit { name: "nofile".to_string(), soft: OPEN_FILES, hard: OPEN_FILES }],
                 ..ContainerOptions::default()
             },
             logging: Logging::default(),

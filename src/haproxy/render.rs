@@ -77,3 +77,69 @@ fn strip(route: &Route) -> Result<Option<String>, String> {
     let wanted = route.strip_path_prefix && !prefixes.is_empty();
     Ok(wanted.then(|| format!("^({})(/(.*))?$", prefixes.join("|"))))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::haproxy::header::Active;
+
+    fn demo() -> Header {
+        let json = r#"{"name":"demo-web","service":"demo","role":"web","route":{"hosts":["Demo.example.com","*.demo.io"],
+            "path_prefixes":["/api","/"],"strip_path_prefix":true,"app_port":3000,
+            "check":{"path":"/up?x=1","interval":1,"timeout":5},"response_timeout":0,"forward_headers":false}}"#;
+        let container = "3f2a9c1d0b7e".chars().chain("0".repeat(52).chars()).collect::<String>();
+        let active = Active {
+            container: container.parse().unwrap(),
+            slot: "s2".to_string(),
+            address: "172.18.0.5".to_string(),
+            port: 3000,
+        };
+        Header::new(serde_json::from_str(json).unwrap(), Some(active))
+    }
+
+    fn text(bytes: Result<Vec<u8>, String>) -> String {
+        String::from_utf8(bytes.unwrap()).unwrap()
+    }
+
+    #[test]
+    fn what_is_rendered_is_read_back() {
+        let header = demo();
+        let file = text(backend(&header));
+        assert_eq!(Header::parse("20-demo-web.cfg", file.as_bytes()), Ok(header.clone()));
+        assert!(Header::parse("20-other-web.cfg", file.as_bytes()).unwrap_err().contains("another file"));
+    }
+
+    /// Fleets live with these lines: a change of them is a new format or a fix, never an accident.
+    #[test]
+    fn the_servers_of_a_backend() {
+        let file = text(backend(&demo()));
+        let servers: Vec<&str> =
+            file.lines().filter(|l| l.starts_with("  server s2") || l.starts_with("  server s1")).collect();
+        insta::assert_snapshot!(servers.join("\n"), @r"
+          server s1 windlass-proxy:1 disabled init-addr 255.255.255.255
+          server s1-backup windlass-proxy:1 disabled init-addr 255.255.255.255 no-check backup
+          server s2 3f2a9c1d0b7e:3000
+          server s2-backup 3f2a9c1d0b7e:3000 no-check backup
+        ");
+        assert!(
+            file.starts_with(r#"# windlass {"schema":1,"backend":{"name":"demo-web","service":"demo","role":"web""#),
+            "{file}"
+        );
+        assert!(file.contains("timeout server 1s"), "0 would be for ever: {file}");
+    }
+
+    #[test]
+    fn the_rules_of_the_frontend() {
+        let file = text(frontend(&Inside::default(), "digest", &[&demo().backend]));
+        let rules: Vec<&str> = file.lines().filter(|l| l.contains("acl ") || l.contains("use_backend")).collect();
+        insta::assert_snapshot!(rules.join("\n"), @r"
+          acl path0:demo-web var(txn.path) -m beg '/api/'
+          acl wildcard:demo-web var(txn.wildcard) -m str '*.demo.io'
+          acl host:demo-web var(txn.host) -m str 'demo.example.com'
+          use_backend demo-web if host:demo-web path0:demo-web
+          use_backend demo-web if host:demo-web
+          use_backend demo-web if wildcard:demo-web path0:demo-web
+          use_backend demo-web if wildcard:demo-web
+        ");
+    }
+}
