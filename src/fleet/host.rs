@@ -123,7 +123,7 @@ pub struct Journal {
     pub entries: Vec<Entry>,
     /// Why (part of) it cannot be relied on: a line in its middle that is not JSON, a newer schema. Nothing is pruned then.
     pub unreadable: Option<String>,
-    /// Whether its last line is torn (a write that was cut off): tolerated, the line is not a fact.
+    /// Whether a line is torn (a write that was cut off): tolerated, the line is not a fact.
     pub torn: bool,
     /// Whether a newer windlass wrote to it: then it is only read.
     pub newer_schema: bool,

@@ -93,8 +93,9 @@ struct Schema {
     schema: u32,
 }
 
-/// Reads a journal. A torn last line is not a fact; a line in the middle that cannot be read makes the whole
-/// unreliable; one of a newer schema makes it read-only.
+/// Reads a journal. A torn line (one that ends too early: a write that was cut off, to which the next writer added the
+/// newline) is not a fact; any other line that cannot be read makes the whole unreliable; one of a newer schema makes
+/// it read-only.
 pub fn parse(bytes: &[u8]) -> Journal {
     let mut journal = Journal::default();
     let mut lines = bytes.split(|b| *b == b'\n').enumerate().peekable();
@@ -105,6 +106,7 @@ pub fn parse(bytes: &[u8]) -> Journal {
         }
         match serde_json::from_slice::<Entry>(line) {
             Ok(entry) if entry.schema <= SCHEMA && !is_last => journal.entries.push(entry),
+            Err(error) if error.is_eof() => journal.torn = true,
             _ if is_last => journal.torn = true,
             _ if serde_json::from_slice::<Schema>(line).is_ok_and(|s| s.schema > SCHEMA) => journal.newer_schema = true,
             _ => drop(journal.unreadable.get_or_insert(format!("line {} is not a journal entry", number + 1))),

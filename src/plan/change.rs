@@ -150,8 +150,9 @@ impl Change<'_> {
     /// A run that was cut off may have left a container in the slot that is needed now.
     fn unload_strangers(&self) -> Vec<Step> {
         let Some((backend, state)) = &self.backend_now else { return Vec::new() };
-        let strangers =
-            state.servers.iter().filter(|s| s.role == ServerRole::Drain).filter_map(|s| s.container.clone());
+        let outgoing = self.outgoing.as_ref().map(|o| &o.container.id);
+        let drained = state.servers.iter().filter(|s| s.role == ServerRole::Drain).filter_map(|s| s.container.as_ref());
+        let strangers = drained.filter(|id| Some(*id) != outgoing).cloned();
         strangers.map(|id| plain(Action::Unload { backend: backend.name.clone(), container: Ref::Id(id) })).collect()
     }
 

@@ -192,7 +192,7 @@ impl Operator {
             Ok(plan) if plan.is_empty() => return Ended::NothingToDo,
             Ok(plan) => plan,
         };
-        assert_eq!(plan::check(&plan), [], "{plan:#?}");
+        assert_eq!(plan::check(&plan), [], "{}", text(&plan));
         let events = self.events.clone();
         let run = Run {
             plan,
@@ -267,4 +267,10 @@ impl Operator {
         let gaps = self.world.all_gaps();
         assert!(gaps.is_empty(), "requests would have failed: {gaps:?}");
     }
+}
+
+/// A plan, a line a step.
+pub fn text(plan: &Plan) -> String {
+    let steps = plan.steps().map(|(id, host, step)| format!("{} {host}: {}", id.stage, plan::describe(&step.action)));
+    steps.collect::<Vec<_>>().join("\n")
 }
