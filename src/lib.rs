@@ -3,6 +3,7 @@
 //! Ask the fleet what it runs, decide everything at once, print it, do exactly that, prove it, write it down.
 //! `docs/design.md` is the map of the rooms below and of the walls between them.
 
+pub mod cli;
 pub mod config;
 pub mod docker;
 pub mod effect;
@@ -18,6 +19,7 @@ pub mod observe;
 pub mod plan;
 pub mod real;
 pub mod release;
+pub mod render;
 pub mod secret;
 pub mod sim;
 pub mod spec;

@@ -1,0 +1,23 @@
+//! What people and pipes see: the only user of progress bars and of colours.
+
+mod bars;
+mod board;
+pub mod containers;
+pub mod mask;
+mod narrate;
+pub mod plan;
+pub mod releases;
+pub mod status;
+mod summary;
+pub mod table;
+pub mod time;
+pub mod words;
+
+#[cfg(test)]
+mod tests;
+
+pub use bars::Bars;
+pub use board::{Board, Screen, Seen, Verbosity};
+pub use mask::{MaskedLines, Masker};
+pub use narrate::{Level, Line, lines};
+pub use summary::summary;

@@ -1,0 +1,129 @@
+//! Steps, stages and outcomes in words. The same phrase names a step in the plan, on its host's line and in an error.
+
+use crate::name::HostName;
+use crate::plan::{Action, Gate, Plan, Ref, Serving, StageKind};
+use crate::release::{Outcome, ReleaseKind, ReleaseRecord, RunVerb};
+
+/// The command's name.
+pub fn verb(verb: RunVerb) -> &'static str {
+    match verb {
+        RunVerb::Setup => "setup",
+        RunVerb::Deploy => "deploy",
+        RunVerb::Rollback => "rollback",
+        RunVerb::Prune => "prune",
+    }
+}
+
+/// A stage's name.
+pub fn stage(kind: StageKind) -> &'static str {
+    match kind {
+        StageKind::Prepare => "prepare",
+        StageKind::Change => "change",
+        StageKind::Retire => "retire",
+        StageKind::Prune => "prune",
+    }
+}
+
+/// How a run ended.
+pub fn outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Succeeded => "succeeded",
+        Outcome::Reverted => "failed; what served before serves everywhere",
+        Outcome::Interrupted => "interrupted; what served before serves everywhere",
+        Outcome::Unverified => "failed; the fleet is mixed or could not be verified",
+        Outcome::Abandoned => "ended without a word",
+    }
+}
+
+/// How a release came about.
+pub fn kind(kind: &ReleaseKind) -> &'static str {
+    match kind {
+        ReleaseKind::Deploy => "deploy",
+        ReleaseKind::Rollback { .. } => "rollback",
+        ReleaseKind::Adopted => "adopted",
+    }
+}
+
+/// `v2 (release v43)`.
+pub fn release(record: &ReleaseRecord) -> String {
+    format!("{} (release v{})", record.version.short(), record.number)
+}
+
+/// What a step does, as an order: `start shop-web-v2`.
+pub fn action(plan: &Plan, host: &HostName, action: &Action) -> String {
+    let of = |container: &Ref| container_name(plan, host, container);
+    match action {
+        Action::PrepareState { .. } => "prepare the state directory".to_string(),
+        Action::CreateNetwork { name } => format!("create network {name}"),
+        Action::BootProxy { settings } => format!("start the proxy ({})", settings.image),
+        Action::Pull { tag, .. } => format!("pull {tag}"),
+        Action::Tag { tag, .. } => format!("tag the image {tag}"),
+        Action::SetRoute { backend } => format!("set the route of {}", backend.name),
+        Action::RemoveRoute { backend } => format!("remove the route of {backend}"),
+        Action::Create { container } => format!("create {}", container.name),
+        Action::CreateLike { name, .. } => format!("create {name} from its retained container"),
+        Action::Start { container, .. } => format!("start {}", of(container)),
+        Action::SetRestart { container, policy } => format!("set restart policy {policy} on {}", of(container)),
+        Action::Load { container, .. } => format!("let the proxy check {}", of(container)),
+        Action::Gate { container, gate, deadline, .. } => gate_words(&of(container), gate, *deadline),
+        Action::Switch { role, to, .. } => format!("switch {role} to {}", of(to)),
+        Action::Drain { container, timeout, .. } => format!("drain {} (up to {timeout} s)", of(container)),
+        Action::Unload { container, .. } => format!("take {} out of the proxy", of(container)),
+        Action::Retire { container, stop_first: false, .. } => format!("stop and retain {}", of(container)),
+        Action::Retire { container, stop_first: true, .. } => {
+            format!("stop {} before its successor starts", of(container))
+        }
+        Action::Remove { name, reason, .. } => format!("remove container {name} ({reason})"),
+        Action::RemoveImage { reference, reason, .. } => format!("remove image {reference} ({reason})"),
+    }
+}
+
+fn gate_words(container: &str, gate: &Gate, deadline: u64) -> String {
+    match gate {
+        Gate::Proxy { .. } => format!("wait until the proxy finds {container} healthy (up to {deadline} s)"),
+        Gate::Engine { .. } => format!("wait until {container} is healthy (up to {deadline} s)"),
+    }
+}
+
+/// A container for people: its name if the plan makes it, else what it serves, else its short id.
+pub fn container_name(plan: &Plan, host: &HostName, container: &Ref) -> String {
+    let id = match container {
+        Ref::Name(name) => return name.clone(),
+        Ref::Id(id) => id,
+    };
+    let serves = |s: &&Serving| &s.host == host && s.container.as_ref() == Some(container);
+    let known = plan.before.iter().chain(&plan.after).chain(&plan.adopted_containers).find(serves);
+    match known.and_then(|s| Some((&s.role, s.version.as_ref()?))) {
+        Some((role, version)) => format!("{role} {}", version.short()),
+        None => id.short().to_string(),
+    }
+}
+
+/// Whether a step usually takes long enough to be announced when it begins.
+pub fn is_slow(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::Pull { .. }
+            | Action::Gate { .. }
+            | Action::Drain { .. }
+            | Action::Retire { .. }
+            | Action::BootProxy { .. }
+    )
+}
+
+/// `host-1, host-2 and 48 more`: at most `most` names.
+pub fn hosts<'a>(names: impl IntoIterator<Item = &'a HostName>, most: usize) -> String {
+    let names: Vec<&str> = names.into_iter().map(HostName::as_str).collect();
+    match names.len().checked_sub(most) {
+        None | Some(0) => names.join(", "),
+        Some(_) => {
+            let shown = most.saturating_sub(1).max(1);
+            format!("{} and {} more", names[..shown].join(", "), names.len() - shown)
+        }
+    }
+}
+
+/// `1 host`, `3 hosts`.
+pub fn count(n: usize, thing: &str) -> String {
+    if n == 1 { format!("1 {thing}") } else { format!("{n} {thing}s") }
+}
