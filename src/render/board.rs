@@ -1,10 +1,10 @@
 //! The board: takes events and shows them, as bars on a terminal, as plain lines elsewhere, or as JSON lines.
 
 use crate::event::{self, Event, Sink};
+use crate::mask::Masker;
 use crate::name::HostName;
 use crate::plan::{Plan, Serving};
 use crate::render::bars::Bars;
-use crate::render::mask::Masker;
 use crate::render::narrate::{self, Level};
 use crate::render::{time, words};
 use std::collections::BTreeMap;

@@ -3,7 +3,6 @@
 mod bars;
 mod board;
 pub mod containers;
-pub mod mask;
 mod narrate;
 pub mod plan;
 pub mod releases;
@@ -11,6 +10,7 @@ pub mod status;
 mod summary;
 pub mod table;
 pub mod time;
+pub mod verdicts;
 pub mod words;
 
 #[cfg(test)]
@@ -18,6 +18,5 @@ mod tests;
 
 pub use bars::Bars;
 pub use board::{Board, Screen, Seen, Verbosity};
-pub use mask::{MaskedLines, Masker};
 pub use narrate::{Level, Line, lines};
 pub use summary::summary;

@@ -131,13 +131,9 @@ fn rest(out: &mut String, groups: &[Group]) {
 }
 
 fn notes(out: &mut String, plan: &Plan) {
-    if let Some(adopted) = &plan.adopted {
-        let _ = writeln!(
-            out,
-            "  note: {} serves and no journal knows it: it is adopted as release v{}",
-            adopted.version.short(),
-            adopted.number
-        );
+    for adoption in &plan.adopted {
+        let (version, number) = (adoption.record.version.short(), adoption.record.number);
+        let _ = writeln!(out, "  note: {version} serves and no journal knows it: it is adopted as release v{number}");
     }
     for note in &plan.notes {
         let _ = writeln!(out, "  note: {note}");

@@ -139,5 +139,6 @@ fn status(status: Status) -> &'static str {
         Status::RolledBack => "rolled back",
         Status::Interrupted => "interrupted",
         Status::Running => "running",
+        Status::Unrecorded => "unrecorded",
     }
 }

@@ -2,10 +2,11 @@
 
 use crate::event::{Event, Failure, Sink};
 use crate::fleet::BackendName;
+use crate::mask::Masker;
 use crate::name::{ContainerId, HostName};
 use crate::plan::{Action, Gate, Lane, Plan, Ref, Serving, Stage, StageKind, Step, StepId};
 use crate::release::{Outcome, ReleaseKind, ReleaseRecord, RunVerb};
-use crate::render::{Board, Masker, Screen, Verbosity, plan, summary};
+use crate::render::{Board, Screen, Verbosity, plan, summary};
 use crate::secret::Secret;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -75,6 +76,7 @@ fn deploy(hosts: usize) -> Plan {
         service: "shop".parse().unwrap(),
         destination: None,
         run: run.clone(),
+        actor: "ann@laptop".to_string(),
         release: Some(ReleaseRecord {
             schema: 1,
             run,
@@ -90,8 +92,8 @@ fn deploy(hosts: usize) -> Plan {
             at: "2025-03-01T12:00:00Z".parse().unwrap(),
             message: None,
         }),
-        adopted: None,
-        adopted_containers: Vec::new(),
+        adopted: Vec::new(),
+        catch_up: Default::default(),
         abandoned: Default::default(),
         hosts: (1..=hosts).map(host).collect(),
         state_dirs: Default::default(),
@@ -141,7 +143,6 @@ fn fifty_hosts_fit_on_a_screen() {
 fn fifty_hosts_that_all_differ_fit_on_a_screen_too() {
     let mut all_differ = deploy(50);
     all_differ.before.clear();
-    all_differ.adopted_containers.clear();
     let text = plan::plan(&all_differ);
     assert!(text.lines().count() < 50, "{text}");
     assert!(text.contains("more hosts"), "{text}");

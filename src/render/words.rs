@@ -92,7 +92,7 @@ pub fn container_name(plan: &Plan, host: &HostName, container: &Ref) -> String {
         Ref::Id(id) => id,
     };
     let serves = |s: &&Serving| &s.host == host && s.container.as_ref() == Some(container);
-    let known = plan.before.iter().chain(&plan.after).chain(&plan.adopted_containers).find(serves);
+    let known = plan.before.iter().chain(&plan.after).chain(plan.adopted.iter().flat_map(|a| &a.serving)).find(serves);
     match known.and_then(|s| Some((&s.role, s.version.as_ref()?))) {
         Some((role, version)) => format!("{role} {}", version.short()),
         None => id.short().to_string(),

@@ -1,0 +1,88 @@
+//! `windlass deploy`.
+
+use crate::cli::args::{Global, RunArgs};
+use crate::cli::flow::{self, Change};
+use crate::cli::hooks::Hooks;
+use crate::cli::session::Session;
+use crate::cli::{Failure, image};
+use crate::config::VerbKind;
+use crate::name::{ImageRef, Version};
+use crate::plan::{self, DeployRequest};
+use crate::release::RunVerb;
+use clap::Args;
+
+const EXAMPLES: &str = "\
+Examples:
+  windlass deploy                            the git commit that is checked out
+  windlass deploy --version v2 -m 'faster'   a version by name
+  windlass deploy --image ghcr.io/me/app:v2  an image from anywhere
+  windlass deploy --dry-run                  the plan, and nothing else
+  windlass deploy -d staging --hosts 'eu-*'  a part of another destination";
+
+/// Let a release out to the fleet
+///
+/// Resolves the version's image once, pulls it on every host, and starts it beside what serves: on one host first,
+/// then on the rest. The proxy sends traffic over when its own health check has passed, and the old container is
+/// drained, stopped and retained. When a host fails, every host that changed goes back.
+///
+/// The version is --version, else the environment's VERSION, else the git commit. Build and push it first.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct DeployArgs {
+    /// What to deploy: the tag of the image
+    #[arg(long = "version", value_name = "V")]
+    pub(crate) version: Option<Version>,
+    /// An image to deploy instead of the configuration's
+    #[arg(long, value_name = "REF")]
+    pub(crate) image: Option<ImageRef>,
+    /// Accepted for Kamal's sake: windlass does not build or push yet
+    #[arg(short = 'P', long)]
+    pub(crate) skip_push: bool,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
+pub(crate) async fn run(global: Global, args: DeployArgs) -> Result<(), Failure> {
+    release(global, args, false).await
+}
+
+/// Deploys, after preparing hosts that are new (`setup`).
+pub(crate) async fn release(global: Global, args: DeployArgs, setup: bool) -> Result<(), Failure> {
+    let kind = if setup { VerbKind::Setup } else { VerbKind::Deploy };
+    let session = Session::with_secrets(global, kind, |project| {
+        project.config.secret_names().into_iter().map(str::to_string).collect()
+    })?;
+    let config = &session.project.config;
+    let wanted = image::wanted(args.version.as_ref(), args.image.as_ref(), &config.repository, &session.project.root)?;
+    let (verb, command) = if setup { (RunVerb::Setup, "setup") } else { (RunVerb::Deploy, "deploy") };
+    let hooks = (!args.run.skip_hooks).then(|| Hooks::new(&session, command, wanted.version.as_str()));
+    if let Some(hooks) = &hooks {
+        hooks.run("pre-connect", &session.cancel).await?;
+    }
+    let connections = session.connect(&session.project.hosts()).await?;
+    let login = session.project.login(&wanted.source.repository, &session.secrets);
+    let fleet = session.observe(&connections).await?;
+    // Whatever must refuse the run on its own account is said before the registry is asked.
+    let (digest, notes) = match fleet.unreachable().next().is_some() && !args.run.skip_unreachable {
+        true => (None, Vec::new()),
+        false => image::resolve(&session, &connections, &wanted, login.as_ref()).await?,
+    };
+    let planner = |config: &_, fleet: &_, request| {
+        let (version, image) = (wanted.version.clone(), wanted.name());
+        plan::deploy(config, fleet, &DeployRequest { request, version, image, digest: digest.clone(), setup })
+    };
+    let names = config.secret_names();
+    let change = Change {
+        verb,
+        what: format!("{command} {}", wanted.version),
+        args: &args.run,
+        config,
+        secrets: session.secrets.only(&names),
+        login,
+        key: flow::key(&fleet)?,
+        hooks,
+        planner: &planner,
+        notes: wanted.notes.iter().cloned().chain(notes).collect(),
+    };
+    change.go(&session, &connections, &fleet).await
+}

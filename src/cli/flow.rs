@@ -1,0 +1,237 @@
+//! The way of every command that changes the fleet: connect, observe, plan, ask, lease, observe and plan again, run,
+//! prove, give back.
+
+use crate::cli::args::RunArgs;
+use crate::cli::hooks::Hooks;
+use crate::cli::session::Session;
+use crate::cli::{Failure, confirm, output};
+use crate::config::Config;
+use crate::effect::RegistryLogin;
+use crate::execute::{LeasePlan, Leases, NoHooks, Run, RunReport, StageHooks};
+use crate::fleet::{Fleet, Holder};
+use crate::journal;
+use crate::name::HostName;
+use crate::observe::Connections;
+use crate::plan::{Plan, Refusal, Request};
+use crate::release::{FingerprintKey, Outcome, RunVerb};
+use crate::render::{self, words};
+use crate::secret::Secret;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A pure function from what is known to a plan: a verb of [`crate::plan`] with its own part of the request filled in.
+pub(crate) type Planner<'a> = &'a (dyn Fn(&Config, &Fleet, Request) -> Result<Plan, Refusal> + Sync);
+
+/// One change, ready to be planned and carried out.
+pub(crate) struct Change<'a> {
+    pub(crate) verb: RunVerb,
+    /// For others to read in the lease: `deploy v2`.
+    pub(crate) what: String,
+    pub(crate) args: &'a RunArgs,
+    pub(crate) config: &'a Config,
+    pub(crate) secrets: BTreeMap<String, Secret<String>>,
+    pub(crate) login: Option<RegistryLogin>,
+    pub(crate) key: FingerprintKey,
+    pub(crate) hooks: Option<Arc<Hooks>>,
+    pub(crate) planner: Planner<'a>,
+    /// Said with the plan: what was noticed before it was made.
+    pub(crate) notes: Vec<String>,
+}
+
+impl Change<'_> {
+    /// The plan for a fleet. The run's id and time stay the same, so that two plans can be compared.
+    pub(crate) fn plan(&self, session: &Session, fleet: &Fleet) -> Result<Plan, Failure> {
+        let request = Request {
+            run: session.run.clone(),
+            actor: session.project.actor.clone(),
+            at: session.at,
+            message: self.args.message.clone(),
+            scope: session.scope.clone(),
+            skip_unreachable: self.args.skip_unreachable,
+            secrets: self.secrets.clone(),
+            key: self.key.clone(),
+        };
+        let mut plan = (self.planner)(self.config, fleet, request)?;
+        plan.notes.extend(self.notes.iter().cloned());
+        Ok(plan)
+    }
+
+    /// Plans, asks, and carries the plan out. `fleet` is what was observed before any lease.
+    pub(crate) async fn go(
+        mut self,
+        session: &Session,
+        connections: &Connections,
+        fleet: &Fleet,
+    ) -> Result<(), Failure> {
+        let plan = self.plan(session, fleet)?;
+        if self.args.dry_run {
+            return self.show(session, &plan);
+        }
+        if plan.is_empty() {
+            if self.verb != RunVerb::Prune {
+                session.board.say(&render::plan::plan(&plan));
+            }
+            return Ok(());
+        }
+        session.board.say(&render::plan::plan(&plan));
+        let confirmed = self.confirm(session).await?;
+        let leases = self.lease(session, connections, &plan, fleet).await?;
+        let result = self.leased(session, connections, leases, confirmed.then_some(&plan)).await;
+        session.board.close();
+        result
+    }
+
+    fn show(&self, session: &Session, plan: &Plan) -> Result<(), Failure> {
+        if session.global.json {
+            let mut value = serde_json::to_value(plan).map_err(|e| Failure::refused(format!("JSON: {e}")))?;
+            if let Some(fields) = value.as_object_mut() {
+                fields.insert("schema".to_string(), crate::event::SCHEMA.into());
+            }
+            return output::json(&value);
+        }
+        if !(self.verb == RunVerb::Prune && plan.is_empty()) {
+            output::print(&render::plan::plan(plan));
+        }
+        Ok(())
+    }
+
+    /// Asks, where there is somebody to ask. Whether somebody said yes to the plan.
+    async fn confirm(&self, session: &Session) -> Result<bool, Failure> {
+        if self.args.yes || session.global.json || self.verb == RunVerb::Prune || !confirm::can_ask() {
+            return Ok(false);
+        }
+        confirm::ask(&format!("{} {}?", words::verb(self.verb), self.config.service), &session.cancel).await?;
+        Ok(true)
+    }
+
+    async fn lease(
+        &self,
+        session: &Session,
+        connections: &Connections,
+        plan: &Plan,
+        fleet: &Fleet,
+    ) -> Result<Leases, Failure> {
+        let (service, destination) = (&self.config.service, self.config.destination.as_ref());
+        let dir = |(host, facts): (&HostName, &crate::fleet::HostFacts)| {
+            (host.clone(), journal::state_dir(facts.home.dir(), service, destination))
+        };
+        let holder = Holder {
+            actor: session.project.actor.clone(),
+            run: session.run.clone(),
+            what: self.what.clone(),
+            since: session.clock.now(),
+        };
+        let lease_plan = LeasePlan {
+            dirs: fleet.reachable().map(dir).collect(),
+            holder,
+            kamal_lock: journal::kamal_lock(service, destination),
+            wait: self.args.lock_wait,
+        };
+        let needed = |(host, _): &(&HostName, &_)| plan.hosts.contains(host);
+        let nodes = connections.nodes.iter().filter(needed).map(|(h, n)| (h.clone(), n.clone())).collect();
+        let leases = Leases::acquire(&nodes, &lease_plan, &*session.clock, &*session.board);
+        session.unless_cancelled(leases).await?.map_err(|failure| Failure::lease(&failure.host, &failure.error))
+    }
+
+    /// Everything that happens while the leases are held; they are given back whatever comes of it.
+    async fn leased(
+        &mut self,
+        session: &Session,
+        connections: &Connections,
+        leases: Leases,
+        confirmed: Option<&Plan>,
+    ) -> Result<(), Failure> {
+        let leases = Arc::new(leases);
+        let result = self.run(session, connections, leases.clone(), confirmed).await;
+        match Arc::try_unwrap(leases) {
+            Ok(leases) => {
+                for failure in leases.release().await {
+                    let why =
+                        format!("warning: {}: the lease ends by itself within 15 s: {}", failure.host, failure.error);
+                    session.board.warn(&why);
+                }
+            }
+            // Somebody still looks at them; dropping the last one gives them back.
+            Err(leases) => drop(leases),
+        }
+        let (plan, report) = result?;
+        self.conclude(session, &plan, &report).await
+    }
+
+    async fn run(
+        &mut self,
+        session: &Session,
+        connections: &Connections,
+        leases: Arc<Leases>,
+        confirmed: Option<&Plan>,
+    ) -> Result<(Plan, RunReport), Failure> {
+        // What the engines had accepted from others before the leases were ours still completes: look again.
+        let fleet = session.observe(connections).await?;
+        let plan = self.plan(session, &fleet)?;
+        if confirmed.is_some_and(|seen| *seen != plan) {
+            return Err(Failure::refused(
+                "the fleet changed while you were reading, and with it the plan; nothing was changed",
+            )
+            .hint("run the command again to see the new plan"));
+        }
+        if let Some(hooks) = &self.hooks {
+            hooks.with("LOCK", "true").run("pre-deploy", &session.cancel).await?;
+        }
+        if session.cancel.is_cancelled() {
+            return Err(Failure::interrupted());
+        }
+        let stage_hooks: Arc<dyn StageHooks> = match &self.hooks {
+            Some(hooks) => hooks.clone(),
+            None => Arc::new(NoHooks),
+        };
+        let run = Run {
+            plan: plan.clone(),
+            nodes: connections.nodes.clone(),
+            leases,
+            secrets: std::mem::take(&mut self.secrets),
+            login: self.login.take(),
+            key: self.key.clone(),
+            clock: session.clock.clone(),
+            sink: session.board.clone(),
+            hooks: stage_hooks,
+            cancel: session.cancel.clone(),
+        };
+        Ok((plan, run.go().await))
+    }
+
+    async fn conclude(&self, session: &Session, plan: &Plan, report: &RunReport) -> Result<(), Failure> {
+        session.board.close();
+        let flags = session.global.flags();
+        if let Some(hooks) = self.hooks.as_ref().filter(|_| report.outcome == Outcome::Succeeded) {
+            let runtime = session.board.seen().total.as_secs().to_string();
+            let hooks = hooks.with("RUNTIME", &runtime);
+            if let Err(error) = hooks.run("post-deploy", &session.cancel).await {
+                session.board.warn(&format!("warning: the release serves, but {error}"));
+            }
+        }
+        session.board.say(&render::summary(plan, report.outcome, &session.board.seen(), &flags));
+        let interrupted = session.cancel.is_cancelled();
+        match Failure::of_run(report.outcome, interrupted, report.reason.as_deref()) {
+            None if !report.unrecorded.is_empty() => Err(unrecorded(report)),
+            None => Ok(()),
+            Some(failure) => Err(failure),
+        }
+    }
+}
+
+/// Facts may not be lost (design, rule 11).
+fn unrecorded(report: &RunReport) -> Failure {
+    let hosts = words::hosts(report.unrecorded.iter().map(|(host, _)| host), usize::MAX);
+    let text = format!("the release serves, but its outcome could not be written down on {hosts}");
+    Failure::new(crate::cli::Kind::Mixed, text)
+        .hint("make room or repair the state directory there; the next run writes what is missing")
+}
+
+/// The key of secret prints: the first host's that has one, else a new one.
+pub(crate) fn key(fleet: &Fleet) -> Result<FingerprintKey, Failure> {
+    if let Some(key) = fleet.reachable().find_map(|(_, facts)| facts.key.clone()) {
+        return Ok(key);
+    }
+    let bytes: [u8; FingerprintKey::LEN] = rand::random();
+    FingerprintKey::new(bytes.to_vec()).ok_or_else(|| Failure::refused("a key of secret prints could not be made"))
+}

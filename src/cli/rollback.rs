@@ -1,0 +1,80 @@
+//! `windlass rollback`.
+
+use crate::cli::args::{Global, RunArgs};
+use crate::cli::flow::{self, Change};
+use crate::cli::hooks::Hooks;
+use crate::cli::session::Session;
+use crate::cli::{Failure, retained};
+use crate::config::VerbKind;
+use crate::plan::{self, RollbackRequest};
+use crate::release::RunVerb;
+use clap::{Args, ValueEnum};
+
+const EXAMPLES: &str = "\
+Examples:
+  windlass rollback              back to the release before, wherever it is retained
+  windlass rollback v1           to a version, or a unique prefix of one
+  windlass rollback v41          to exactly that release
+  windlass rollback --dry-run    what would be started where, and nothing else";
+
+/// Haul a release back in
+///
+/// Starts the retained container of an earlier release on every host and sends traffic back to it when it is healthy.
+/// Nothing is pulled and no secret is read: the container has the environment, secrets, mounts and command it ran
+/// with. Every host is asked first; when one lacks the target, nothing is changed anywhere.
+///
+/// TARGET is a version, a unique prefix of one, or a release such as v41. Without it: the newest stable release older
+/// than what serves that all hosts have.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct RollbackArgs {
+    /// A version, a unique prefix of one, or a release such as v41
+    pub(crate) target: Option<String>,
+    /// Which configuration the old image gets: the one it ran with, or today's
+    #[arg(long = "config", value_name = "WHICH", default_value = "retained")]
+    which: Which,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Which {
+    /// The retained container as it ran
+    Retained,
+    /// Today's configuration around the old image
+    Current,
+}
+
+pub(crate) async fn run(global: Global, args: RollbackArgs) -> Result<(), Failure> {
+    let current_config = args.which == Which::Current;
+    let session = Session::with_secrets(global, VerbKind::Rollback, |project| match current_config {
+        true => project.container_secrets(),
+        false => Vec::new(),
+    })?;
+    let config = &session.project.config;
+    let target = args.target.clone().unwrap_or_default();
+    let hooks = (!args.run.skip_hooks).then(|| Hooks::new(&session, "rollback", &target));
+    if let Some(hooks) = &hooks {
+        hooks.run("pre-connect", &session.cancel).await?;
+    }
+    let connections = session.connect(&session.project.hosts()).await?;
+    let fleet = session.observe(&connections).await?;
+    let planner = |config: &_, fleet: &_, request| {
+        plan::rollback(config, fleet, &RollbackRequest { request, target: args.target.clone(), current_config })
+    };
+    let mut secrets = session.secrets.values.clone();
+    secrets.extend(retained::secrets(&session, &connections, &fleet).await?);
+    let change = Change {
+        verb: RunVerb::Rollback,
+        what: format!("rollback {target}").trim_end().to_string(),
+        args: &args.run,
+        config,
+        secrets,
+        login: None,
+        key: flow::key(&fleet)?,
+        hooks,
+        planner: &planner,
+        notes: Vec::new(),
+    };
+    change.go(&session, &connections, &fleet).await
+}

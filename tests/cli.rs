@@ -1,0 +1,319 @@
+//! The binary as a user meets it without any host: help, mistakes, and the exit codes that need no fleet.
+
+use std::path::Path;
+use std::process::{Command, Output};
+use tempfile::TempDir;
+
+/// Runs windlass in a directory that is also its home, with an environment of its own.
+fn windlass(dir: &Path, arguments: &[&str]) -> Output {
+    command(dir, arguments).output().expect("the binary runs")
+}
+
+fn command(dir: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_windlass"));
+    command.args(arguments).current_dir(dir).env_clear();
+    command.env("HOME", dir).env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command
+}
+
+/// Exit code, standard output and standard error in one text.
+fn shown(output: &Output, dir: &Path) -> String {
+    let clean = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(&dir.display().to_string(), "[dir]");
+    let mut text = format!("exit {}\n", output.status.code().map_or_else(|| "signal".to_string(), |c| c.to_string()));
+    for (name, bytes) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
+        if !bytes.is_empty() {
+            text += &format!("--- {name}\n{}", clean(bytes));
+        }
+    }
+    text.replace(env!("CARGO_PKG_VERSION"), "[version]")
+}
+
+fn empty() -> TempDir {
+    tempfile::tempdir().expect("a temporary directory")
+}
+
+/// A project with this configuration.
+fn project(deploy_yml: &str) -> TempDir {
+    let dir = empty();
+    std::fs::create_dir(dir.path().join("config")).expect("config/");
+    std::fs::write(dir.path().join("config/deploy.yml"), deploy_yml).expect("config/deploy.yml");
+    dir
+}
+
+/// Nothing listens on port 1 of this machine: a host that refuses at once.
+const REFUSING: &str =
+    "service: shop\nimage: shop\nservers:\n  - 127.0.0.1\nssh:\n  port: 1\nbuilder:\n  arch: amd64\n";
+
+fn run(arguments: &[&str]) -> String {
+    let dir = empty();
+    shown(&windlass(dir.path(), arguments), dir.path())
+}
+
+fn run_in(deploy_yml: &str, arguments: &[&str]) -> String {
+    let dir = project(deploy_yml);
+    shown(&windlass(dir.path(), arguments), dir.path())
+}
+
+#[test]
+fn every_command_explains_itself_with_examples() {
+    let commands = [
+        "",
+        "init",
+        "setup",
+        "deploy",
+        "rollback",
+        "releases",
+        "status",
+        "prune",
+        "config",
+        "lock",
+        "lock status",
+        "lock acquire",
+        "lock release",
+        "app",
+        "app containers",
+        "app logs",
+        "docs",
+        "version",
+    ];
+    for name in commands {
+        let words: Vec<&str> = name.split_whitespace().chain(["--help"]).collect();
+        let text = run(&words);
+        assert!(text.starts_with("exit 0\n--- stdout\n"), "{name}: {text}");
+        assert!(text.contains("Examples:"), "{name}: {text}");
+        let file = if name.is_empty() { "help".to_string() } else { format!("help {name}").replace(' ', "_") };
+        insta::assert_snapshot!(file, text);
+    }
+}
+
+#[test]
+fn the_word_help_is_never_a_rollback_target() {
+    for flag in ["--help", "-h"] {
+        assert!(run(&["rollback", flag]).starts_with("exit 0\n--- stdout\nHaul a release back in"));
+    }
+}
+
+#[test]
+fn the_version_is_data() {
+    insta::assert_snapshot!(run(&["version"]), @"
+    exit 0
+    --- stdout
+    windlass [version]
+    ");
+    assert!(run(&["version", "--json"]).contains("\"schema\": 1"));
+}
+
+#[test]
+fn an_unknown_command_gets_a_suggestion() {
+    insta::assert_snapshot!(run(&["depoly"]), @"
+    exit 2
+    --- stderr
+    error: unrecognized subcommand 'depoly'
+
+      tip: some similar subcommands exist: 'redeploy', 'deploy'
+
+    Usage: windlass [OPTIONS] <COMMAND>
+
+    For more information, try '--help'.
+    ");
+}
+
+#[test]
+fn an_unknown_flag_is_a_usage_error() {
+    insta::assert_snapshot!(run(&["rollback", "--to", "v1"]), @"
+    exit 2
+    --- stderr
+    error: unexpected argument '--to' found
+
+      tip: to pass '--to' as a value, use '-- --to'
+
+    Usage: windlass rollback [OPTIONS] [TARGET]
+
+    For more information, try '--help'.
+    ");
+}
+
+#[test]
+fn a_missing_configuration_is_named() {
+    insta::assert_snapshot!(run(&["deploy"]), @"
+    exit 3
+    --- stderr
+    error: config/deploy.yml: Configuration file not found in [dir]/config/deploy.yml
+    hint: `windlass init` writes an example
+    ");
+}
+
+#[test]
+fn all_problems_of_a_configuration_are_said_at_once() {
+    insta::assert_snapshot!(run_in("service: shop\nimgae: shop\nservers: 3\n", &["config"]), @"
+    exit 3
+    --- stderr
+    error: 3 problems in the configuration:
+    config/deploy.yml: Missing required configuration for image
+      add `image: user/app`, without registry and tag
+    config/deploy.yml:2: unknown key: imgae
+      did you mean `image`?
+    config/deploy.yml:3: servers: should be an array or a hash
+      write a list of hosts, or roles with their hosts
+    ");
+}
+
+#[test]
+fn init_writes_a_project_and_never_over_one() {
+    let dir = empty();
+    let git = Command::new("git").args(["init", "-q"]).current_dir(dir.path()).status().expect("git runs");
+    assert!(git.success());
+    insta::assert_snapshot!(shown(&windlass(dir.path(), &["init"]), dir.path()), @"
+    exit 0
+    --- stdout
+    wrote config/deploy.yml
+    wrote .windlass/secrets
+    added .windlass/secrets to .gitignore
+    Edit config/deploy.yml, then `windlass setup`.
+    ");
+    std::fs::write(dir.path().join("config/deploy.yml"), "service: mine\n").expect("written");
+    insta::assert_snapshot!(shown(&windlass(dir.path(), &["init"]), dir.path()), @"
+    exit 0
+    --- stdout
+    exists, left alone: config/deploy.yml
+    exists, left alone: .windlass/secrets
+    Edit config/deploy.yml, then `windlass setup`.
+    ");
+    let kept = std::fs::read_to_string(dir.path().join("config/deploy.yml")).expect("read");
+    assert_eq!(kept, "service: mine\n");
+    let ignored = std::fs::read_to_string(dir.path().join(".gitignore")).expect("read");
+    assert_eq!(ignored, "/.windlass/secrets\n");
+    let mode = std::os::unix::fs::MetadataExt::mode(&dir.path().join(".windlass/secrets").metadata().expect("there"));
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn what_init_writes_is_a_valid_configuration() {
+    let dir = empty();
+    windlass(dir.path(), &["init"]);
+    let output = windlass(dir.path(), &["config", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", shown(&output, dir.path()));
+    let config: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!((&config["schema"], &config["service"]), (&1.into(), &"my-app".into()));
+}
+
+#[test]
+fn the_configuration_is_shown_without_secrets() {
+    let text = run_in(
+        &format!("{REFUSING}registry:\n  server: r.example.com\n  username: me\n  password: hunter2\n"),
+        &["config"],
+    );
+    assert!(!text.contains("hunter2"), "{text}");
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_filter_that_matches_nothing_names_what_there_is() {
+    insta::assert_snapshot!(run_in(REFUSING, &["status", "--hosts", "eu-*"]), @"
+    exit 2
+    --- stderr
+    error: No --hosts match for eu-*
+      there are: 127.0.0.1
+    ");
+}
+
+#[test]
+fn a_missing_secret_is_named_before_anything_is_connected_to() {
+    let config = format!("{REFUSING}env:\n  secret:\n    - DATABASE_URL\n");
+    insta::assert_snapshot!(run_in(&config, &["deploy", "--version", "v1"]), @"
+    exit 3
+    --- stderr
+    error: .windlass/secrets: Secret 'DATABASE_URL' not found, no secret files (.windlass/secrets, .kamal/secrets) provided
+    hint: add a line DATABASE_URL=… to .windlass/secrets
+    ");
+}
+
+#[test]
+fn a_key_that_is_not_acted_on_yet_stops_a_deploy_by_its_name() {
+    let config = format!("{REFUSING}asset_path: /assets\n");
+    insta::assert_snapshot!(run_in(&config, &["deploy", "--version", "v1"]), @"
+    exit 3
+    --- stderr
+    error: this configuration asks for what windlass does not do yet:
+      config/deploy.yml:9: asset_path: assets are not shared between versions yet: pages of one version would miss files of the other
+    hint: take the keys out, or override them under `x-windlass:`, which only windlass reads
+    ");
+}
+
+#[test]
+fn a_deploy_needs_a_version() {
+    insta::assert_snapshot!(run_in(REFUSING, &["deploy"]), @"
+    exit 2
+    --- stderr
+    error: which version? This is no git repository with a commit, and VERSION is not set
+    hint: say `windlass deploy --version V`
+    ");
+}
+
+#[test]
+fn an_unreachable_host_refuses_a_change_and_is_named() {
+    for arguments in [&["deploy", "--version", "v1"][..], &["rollback"], &["setup", "--version", "v1", "--dry-run"]] {
+        let text = run_in(REFUSING, arguments);
+        assert!(text.starts_with("exit 4\n"), "{arguments:?}: {text}");
+        assert!(text.contains("127.0.0.1") && text.contains("refused"), "{arguments:?}: {text}");
+        assert!(!text.contains("--- stdout"), "{arguments:?}: {text}");
+    }
+    insta::assert_snapshot!(run_in(REFUSING, &["rollback", "v1"]), @"
+    exit 4
+    --- stderr
+    error: not every host can be reached:
+      127.0.0.1: connection refused at 127.0.0.1:1
+    hint: 127.0.0.1: is sshd running there, and is ssh.port right?
+    hint: repair the connection, or go on without these hosts: --skip-unreachable
+    ");
+}
+
+#[test]
+fn reading_from_no_host_at_all_exits_4() {
+    for arguments in [&["releases"][..], &["status"], &["lock", "status"], &["app", "containers"]] {
+        let text = run_in(REFUSING, arguments);
+        assert!(text.starts_with("exit 4\n"), "{arguments:?}: {text}");
+        assert!(text.contains("no host answered"), "{arguments:?}: {text}");
+    }
+    insta::assert_snapshot!(run_in(REFUSING, &["status"]), @"
+    exit 4
+    --- stdout
+    HOST       ENGINE       PROXY  ROLE  VERSION  RELEASE  SINCE  HEALTH  DRIFT
+    127.0.0.1  unreachable  -      -     -        -        -      -       -
+
+    127.0.0.1: connection refused at 127.0.0.1:1
+    127.0.0.1: hint: is sshd running there, and is ssh.port right?
+    --- stderr
+    error: no host answered
+    ");
+}
+
+#[test]
+fn a_hook_that_fails_stops_a_deploy_before_anything_is_connected_to() {
+    let dir = project(REFUSING);
+    let hooks = dir.path().join(".kamal/hooks");
+    std::fs::create_dir_all(&hooks).expect("hooks");
+    let hook = hooks.join("pre-connect");
+    std::fs::write(&hook, "#!/bin/sh\necho \"$KAMAL_COMMAND $WINDLASS_VERSION on $KAMAL_HOSTS\"\nexit 3\n")
+        .expect("hook");
+    insta::assert_snapshot!(shown(&windlass(dir.path(), &["deploy", "--version", "v1"]), dir.path()).lines().next().unwrap_or_default(), @"exit 4");
+    std::fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("chmod");
+    insta::assert_snapshot!(shown(&windlass(dir.path(), &["deploy", "--version", "v1"]), dir.path()), @"
+    exit 4
+    --- stderr
+    hook pre-connect runs
+    hook pre-connect: deploy v1 on 127.0.0.1
+    error: hook pre-connect failed: exit status: 3; nothing was changed
+    hint: `--skip-hooks` runs without hooks
+    ");
+}
+
+#[test]
+fn plain_output_never_has_an_escape_sequence() {
+    for arguments in [&["status"][..], &["deploy", "--version", "v1"], &["nonsense"], &["--help"]] {
+        let dir = project(REFUSING);
+        let output = windlass(dir.path(), arguments);
+        let all = [output.stdout, output.stderr].concat();
+        assert!(!all.contains(&0x1b), "{arguments:?}: {}", String::from_utf8_lossy(&all));
+    }
+}
