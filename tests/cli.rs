@@ -234,7 +234,7 @@ fn a_key_that_is_not_acted_on_yet_stops_a_deploy_by_its_name() {
     insta::assert_snapshot!(run_in(&config, &["deploy", "--version", "v1"]), @"
     exit 3
     --- stderr
-    error: this configuration asks for what windlass does not do yet:
+    error: this configuration asks for things that windlass does not do yet:
       config/deploy.yml:9: asset_path: assets are not shared between versions yet: pages of one version would miss files of the other
     hint: take the keys out, or override them under `x-windlass:`, which only windlass reads
     ");

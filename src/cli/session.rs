@@ -3,13 +3,13 @@
 use crate::cli::args::Global;
 use crate::cli::project::{Project, Values};
 use crate::cli::{Failure, failure, signals, wire};
-use crate::config::{Config, VerbKind};
+use crate::config::VerbKind;
 use crate::effect::Clock;
 use crate::fleet::Fleet;
 use crate::mask::Masker;
 use crate::name::{HostName, RunId};
 use crate::observe::{self, Connections};
-use crate::plan::Scope;
+use crate::plan::{self, Scope};
 use crate::render::{Board, Screen, Verbosity};
 use jiff::Timestamp;
 use std::future::Future;
@@ -42,7 +42,9 @@ impl Session {
         needed: impl FnOnce(&Project) -> Vec<String>,
     ) -> Result<Self, Failure> {
         let project = Project::load(&global)?;
-        refuse(&project.config, verb)?;
+        // Before a secret is read or a connection is opened.
+        let verbs: &[VerbKind] = if verb == VerbKind::Setup { &[verb, VerbKind::Deploy] } else { &[verb] };
+        plan::not_acted_on(&project.config, verbs)?;
         let scope = project.scope(&global)?;
         let names = needed(&project);
         let secrets = project.secrets(&names.iter().map(String::as_str).collect::<Vec<_>>())?;
@@ -101,18 +103,6 @@ impl Session {
         }
         failure::answered(fleet.hosts.len(), fleet.unreachable().count())
     }
-}
-
-/// Keys that are not acted on yet stop a command before it reads a secret or opens a connection.
-fn refuse(config: &Config, verb: VerbKind) -> Result<(), Failure> {
-    let keys: Vec<_> =
-        config.refusals(verb).iter().map(|key| format!("{}: {}: {}", key.location, key.key, key.reason)).collect();
-    if keys.is_empty() {
-        return Ok(());
-    }
-    let text = format!("this configuration asks for what windlass does not do yet:\n  {}", keys.join("\n  "));
-    Err(Failure::config(text)
-        .hint("take the keys out, or override them under `x-windlass:`, which only windlass reads"))
 }
 
 fn new_run() -> Result<RunId, Failure> {

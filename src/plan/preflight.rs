@@ -26,7 +26,10 @@ pub(super) fn check(
 }
 
 /// Keys that are understood but not acted on yet stop the verbs whose outcome they would change.
-pub(super) fn not_acted_on(config: &Config, verbs: &[VerbKind]) -> Result<(), Refusal> {
+///
+/// # Errors
+/// They are named, with where they are.
+pub fn not_acted_on(config: &Config, verbs: &[VerbKind]) -> Result<(), Refusal> {
     let blocking: Vec<_> = config
         .not_acted_on
         .iter()
