@@ -1,0 +1,51 @@
+//! Where the state of a service and destination lives on a host.
+
+use crate::name::{Destination, RunId, ServiceName};
+
+/// The state directory of a service and destination.
+pub fn state_dir(home: &str, service: &ServiceName, destination: Option<&Destination>) -> String {
+    format!("{home}/{service}/{}", destination.map_or("_", Destination::as_str))
+}
+
+/// Its journal.
+pub fn journal_path(dir: &str) -> String {
+    format!("{dir}/journal.jsonl")
+}
+
+/// The record of a release.
+pub fn record_path(dir: &str, run: &RunId) -> String {
+    format!("{dir}/releases/{run}.json")
+}
+
+/// The key of the secret prints, mode 0600.
+pub fn key_path(dir: &str) -> String {
+    format!("{dir}/key")
+}
+
+/// The lock taken by hand.
+pub fn freeze_path(dir: &str) -> String {
+    format!("{dir}/freeze")
+}
+
+/// Kamal's lock directory, relative to the login's home.
+pub fn kamal_lock(service: &ServiceName, destination: Option<&Destination>) -> String {
+    format!(".kamal/lock-{service}{}", destination.map(|d| format!("-{d}")).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_of_a_service_with_and_without_a_destination() {
+        let (service, staging) = ("app".parse().unwrap(), "staging".parse().unwrap());
+        let dir = state_dir("/root/.windlass", &service, Some(&staging));
+        assert_eq!(dir, "/root/.windlass/app/staging");
+        assert_eq!(state_dir("/root/.windlass", &service, None), "/root/.windlass/app/_");
+        assert!("_".parse::<Destination>().is_err(), "a destination would share the state of none");
+        let run = "01JGZ3V8Q4N5X6Y7Z8A9B0C1D2".parse().unwrap();
+        assert_eq!(record_path(&dir, &run), "/root/.windlass/app/staging/releases/01JGZ3V8Q4N5X6Y7Z8A9B0C1D2.json");
+        assert_eq!(kamal_lock(&service, None), ".kamal/lock-app");
+        assert_eq!(kamal_lock(&service, Some(&staging)), ".kamal/lock-app-staging");
+    }
+}

@@ -1,0 +1,67 @@
+//! The files of a state directory besides the journal, and all of them together.
+
+use super::parse;
+use crate::effect::FileSet;
+use crate::fleet::{Freeze, Journal};
+use crate::name::RunId;
+use crate::release::{FingerprintKey, ReleaseRecord, SCHEMA};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+
+/// A record as its file holds it.
+pub fn render_record(record: &ReleaseRecord) -> Vec<u8> {
+    let mut text = serde_json::to_vec_pretty(record).unwrap_or_else(|_| unreachable!("a record is plain data"));
+    text.push(b'\n');
+    text
+}
+
+/// What a state directory holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StateFiles {
+    /// The journal.
+    pub journal: Journal,
+    /// Records that could be read.
+    pub records: BTreeMap<RunId, ReleaseRecord>,
+    /// Names of those that could not: damaged, of a newer schema, or another release's than their name says.
+    pub bad_records: Vec<String>,
+    /// The key.
+    pub key: Option<FingerprintKey>,
+    /// The lock taken by hand.
+    pub freeze: Option<Freeze>,
+}
+
+/// Reads a state directory.
+pub fn read(files: &FileSet) -> StateFiles {
+    let mut state = StateFiles {
+        journal: files.get("journal.jsonl").map(|b| parse(b)).unwrap_or_default(),
+        ..StateFiles::default()
+    };
+    for (name, content) in files {
+        let Some(run) = name.strip_prefix("releases/").and_then(|n| n.strip_suffix(".json")) else { continue };
+        match serde_json::from_slice::<ReleaseRecord>(content) {
+            Ok(record) if record.schema <= SCHEMA && record.run.as_str() == run => {
+                state.records.insert(record.run.clone(), record);
+            }
+            _ => state.bad_records.push(name.clone()),
+        }
+    }
+    state.key = files.get("key").and_then(|bytes| FingerprintKey::new(bytes.clone()));
+    state.freeze = files.get("freeze").map(|bytes| parse_freeze(bytes));
+    state
+}
+
+/// The lock taken by hand. A file that cannot be read is a lock all the same: somebody wanted everybody to stop.
+fn parse_freeze(bytes: &[u8]) -> Freeze {
+    serde_json::from_slice(bytes).unwrap_or_else(|_| Freeze {
+        actor: "unknown".to_string(),
+        message: "the lock's file cannot be read".to_string(),
+        since: Timestamp::UNIX_EPOCH,
+    })
+}
+
+/// The lock taken by hand, as its file holds it.
+pub fn render_freeze(freeze: &Freeze) -> Vec<u8> {
+    let mut text = serde_json::to_vec(freeze).unwrap_or_else(|_| unreachable!("a freeze is plain data"));
+    text.push(b'\n');
+    text
+}
