@@ -22,7 +22,7 @@ fn world() -> SimWorld {
         SimFleet::new()
             .hosts([HOST])
             .registry_login("alice", "open sesame")
-            .registry_image(REPOSITORY, "healthy", ImageBehaviour::healthy().printing(["hello"]))
+            .registry_image(REPOSITORY, "healthy", ImageBehaviour::healthy())
             .registry_image(REPOSITORY, "unhealthy", ImageBehaviour::never_healthy())
             .registry_image(REPOSITORY, "crashing", crashing)
             .loaded_image(HOST, "haproxy:lts", ImageBehaviour::healthy()),
@@ -46,6 +46,9 @@ impl World for SimWorld {
     }
     fn crashing_image(&self) -> ImageRef {
         image("crashing")
+    }
+    fn crash(&self) -> (i64, &'static str) {
+        (3, "boom")
     }
     fn missing_image(&self) -> ImageRef {
         image("missing")

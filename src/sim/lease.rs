@@ -7,6 +7,9 @@ use crate::fleet::Holder;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+/// The file that says that a lock directory of Kamal's was made by windlass.
+const OUR_MARK: &str = "windlass";
+
 /// A lease as the host knows it.
 #[derive(Debug, Clone)]
 struct Held {
@@ -68,7 +71,7 @@ impl Machine {
             return Err(LeaseError::Held(Some(holder.clone())));
         }
         let kamal_dir = request.kamal_lock.as_ref().map(|dir| format!("{}/{dir}", self.facts.home));
-        if let Some(dir) = kamal_dir.as_ref().filter(|dir| self.files.has_dir(dir)) {
+        if let Some(dir) = kamal_dir.as_ref().filter(|dir| self.is_kamals(dir)) {
             let details = self.files.get(&format!("{dir}/details"));
             let details = details.map(|file| String::from_utf8_lossy(&file.content).into_owned());
             return Err(LeaseError::HeldByKamal(details.unwrap_or_default()));
@@ -79,11 +82,20 @@ impl Machine {
         self.files.write(&format!("{}/lease", request.dir), &text, 0o600).map_err(failed)?;
         if let Some(dir) = &kamal_dir {
             self.files.make_dir(dir).map_err(failed)?;
+            self.files
+                .write(&format!("{dir}/{OUR_MARK}"), request.holder.run.as_str().as_bytes(), 0o600)
+                .map_err(failed)?;
         }
         self.leases.taken += 1;
         let id = self.leases.taken;
         self.leases.held.insert(request.dir.clone(), Held { id, holder: request.holder.clone(), kamal_dir });
         Ok(id)
+    }
+
+    /// Whether a lock directory exists that no run of windlass made: one with our mark is stale, for whoever made it
+    /// had the lease that is free now.
+    fn is_kamals(&self, dir: &str) -> bool {
+        self.files.has_dir(dir) && self.files.get(&format!("{dir}/{OUR_MARK}")).is_none()
     }
 
     fn free_lease(&mut self, dir: &str, id: u64) {

@@ -103,7 +103,7 @@ pub(crate) async fn a_crash_leaves_its_exit_code(world: &dyn World) {
     let (id, _) = created(world, &node, &world.crashing_image()).await;
     node.engine.start(&id).await.unwrap();
     let code = eventually("the container exits", || exit_code(&node, &id)).await;
-    assert_eq!(code, 3);
+    assert_eq!(code, world.crash().0);
     node.engine.set_restart(&id, RestartPolicy::Always).await.unwrap();
     node.engine.start(&id).await.unwrap();
     let restarted = async || (inspect(&node, &id).await.restart_count >= 2).then_some(());
@@ -135,12 +135,16 @@ pub(crate) async fn logs_have_a_tail_and_an_end(world: &dyn World) {
     let followed = node.engine.logs(&id, request).await.unwrap().collect::<Vec<_>>();
     let followed = tokio::time::timeout(super::DEADLINE, followed).await.expect("following ends with the container");
     let followed: Vec<_> = followed.into_iter().map(Result::unwrap).collect();
-    assert!(followed.iter().any(|line| line.text == "boom" && line.at.is_some()), "{followed:?}");
+    assert!(followed.iter().any(|line| line.text == world.crash().1 && line.at.is_some()), "{followed:?}");
 
     node.engine.start(&id).await.unwrap();
     eventually("it exits again", || exit_code(&node, &id)).await;
     let all = read(&node, &id, None).await;
-    assert_eq!(all.iter().filter(|(_, text)| text == "boom").count(), 2, "a restart keeps what was printed: {all:?}");
+    assert_eq!(
+        all.iter().filter(|(_, text)| text == world.crash().1).count(),
+        2,
+        "a restart keeps what was printed: {all:?}"
+    );
     assert_eq!(read(&node, &id, Some(1)).await, all[all.len() - 1..], "the last line");
     assert!(read(&node, &id, Some(0)).await.is_empty());
 }

@@ -42,7 +42,7 @@ pub(crate) async fn a_tag_can_be_given_and_taken(world: &dyn World) {
     node.engine.remove_image(&one.to_string()).await.unwrap();
     assert_eq!(node.engine.image(&one.to_string()).await.unwrap(), None);
     assert!(node.engine.image(&two.to_string()).await.unwrap().is_some(), "the other tag keeps the image");
-    assert_kind(node.engine.remove_image(&one.to_string()).await, EngineErrorKind::NotFound);
+    node.engine.remove_image(&one.to_string()).await.expect("removing one that is gone is fine");
     assert_kind(node.engine.tag(&one.to_string(), &two).await, EngineErrorKind::NotFound);
     let other = pull(world, &node, &world.unhealthy_image()).await.to_string();
     node.engine.tag(&other, &two).await.unwrap();

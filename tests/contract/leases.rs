@@ -57,11 +57,19 @@ pub(crate) async fn leases_of_two_directories_are_two(world: &dyn World) {
 
 pub(crate) async fn kamals_lock_is_held_along(world: &dyn World) {
     let node = world.node().await;
-    let lock = Some(format!(".kamal/lock-{}", world.name()));
-    let with_kamal = |suffix| LeaseRequest { kamal_lock: lock.clone(), ..request(world, suffix, "deploy") };
-    let lease = node.host.lease(&with_kamal("a")).await.unwrap();
-    let other = node.host.lease(&with_kamal("b")).await.map(|_| ());
-    assert!(matches!(other, Err(LeaseError::HeldByKamal(_) | LeaseError::Held(_))), "{other:?}");
+    let name = format!(".kamal/lock-{}", world.name());
+    let lock = format!("{}/{name}", node.host.probe().await.unwrap().home);
+    let wanted = LeaseRequest { kamal_lock: Some(name), ..request(world, "", "deploy") };
+    let files = async || node.host.read_dirs(std::slice::from_ref(&lock)).await.unwrap().remove(0);
+    let lease = node.host.lease(&wanted).await.expect("nobody holds Kamal's lock");
+    assert!(!files().await.is_empty(), "Kamal finds its lock taken");
     lease.release().await.unwrap();
-    node.host.lease(&with_kamal("b")).await.expect("the directory went with the lease").release().await.unwrap();
+    assert!(files().await.is_empty(), "and given back");
+
+    node.host.make_dir(&lock).await.unwrap();
+    node.host.write(&format!("{lock}/details"), b"TG9ja2VkIGJ5OiBCb2I=", 0o644).await.unwrap();
+    let refused = node.host.lease(&wanted).await.map(|_| ());
+    assert!(matches!(refused, Err(LeaseError::HeldByKamal(_))), "{refused:?}");
+    assert_eq!(files().await.len(), 1, "its lock is left alone");
+    assert_eq!(node.host.lease_holder(&wanted.dir).await.unwrap(), None, "and ours is not taken");
 }

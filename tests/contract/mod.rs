@@ -32,12 +32,14 @@ const DEADLINE: Duration = Duration::from_secs(30);
 pub(crate) trait World: Send + Sync {
     /// Connects to the host; each call is another connection.
     async fn node(&self) -> Node;
-    /// Becomes healthy on port 80 within seconds, and prints the line `hello` when it starts.
+    /// Becomes healthy on port 80 within seconds.
     fn healthy_image(&self) -> ImageRef;
     /// Runs and answers 503 on port 80.
     fn unhealthy_image(&self) -> ImageRef;
-    /// Prints the line `boom` and exits with 3 within seconds.
+    /// Prints a line and exits within seconds.
     fn crashing_image(&self) -> ImageRef;
+    /// Its exit code, and the line, which is the last that it prints.
+    fn crash(&self) -> (i64, &'static str);
     /// A tag that the registry does not have, of a repository that it has.
     fn missing_image(&self) -> ImageRef;
     /// The registry's credentials.
