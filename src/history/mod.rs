@@ -6,6 +6,7 @@ mod availability;
 mod build;
 mod content;
 mod merge;
+mod missing;
 mod protected;
 mod retention;
 mod retention_images;
@@ -21,6 +22,7 @@ mod types;
 mod verdict;
 mod view;
 
+pub use missing::missing_lines;
 pub use retention::{Retention, retention};
 pub use serving::{leftovers, serving};
 pub use target::{Scope, Target, gaps};

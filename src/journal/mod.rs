@@ -4,7 +4,6 @@
 //! Fleets live with these files for years: `tests/golden` holds one of each, to be read and written as ever.
 
 mod lines;
-mod merge;
 mod paths;
 mod state;
 
@@ -12,6 +11,5 @@ mod state;
 mod tests;
 
 pub use lines::{line, parse};
-pub use merge::missing_lines;
 pub use paths::{freeze_path, journal_path, kamal_lock, key_path, record_path, state_dir};
 pub use state::{StateFiles, read, render_freeze, render_record};

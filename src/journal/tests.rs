@@ -3,6 +3,7 @@
 use super::*;
 use crate::effect::{Connector, FileSet};
 use crate::fleet::Freeze;
+use crate::history::missing_lines;
 use crate::release::{
     Entry, Fact, FingerprintKey, IntendedRelease, Outcome, ReleaseKind, ReleaseRecord, RunVerb, SCHEMA,
 };

@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::fleet::Fleet;
-use crate::history::History;
+use crate::history::{History, missing_lines};
 use crate::name::{HostName, RunId};
 use crate::plan::deploy::{HostWork, by_host, stage};
 use crate::plan::{Adoption, CatchUp, Plan, Request, Stage, StageKind, prepare};
@@ -77,30 +77,14 @@ pub(super) fn abandoned(fleet: &Fleet, own: &RunId) -> BTreeMap<HostName, Vec<Ru
     hosts.filter(|(_, runs)| !runs.is_empty()).collect()
 }
 
-/// What each host has missed: the intents and outcomes of runs, and the records, that any other host has. Switches stay
-/// where they happened.
+/// What each host has missed: how runs began and ended, and the records, that any other host has.
 fn catch_up(fleet: &Fleet) -> BTreeMap<HostName, CatchUp> {
-    let shared = |e: &&Entry| matches!(e.fact, Fact::Intent { .. } | Fact::Outcome { .. });
-    let mut entries: BTreeMap<String, &Entry> = BTreeMap::new();
-    let mut records: BTreeMap<&RunId, &ReleaseRecord> = BTreeMap::new();
-    for (_, facts) in fleet.reachable() {
-        entries.extend(facts.journal.entries.iter().filter(shared).map(|e| (key(e), e)));
-        records.extend(&facts.records);
-    }
+    let all: Vec<Entry> = fleet.reachable().flat_map(|(_, facts)| facts.journal.entries.iter().cloned()).collect();
+    let records: BTreeMap<&RunId, &ReleaseRecord> = fleet.reachable().flat_map(|(_, facts)| &facts.records).collect();
     let missed = fleet.reachable().map(|(host, facts)| {
-        let known: BTreeSet<_> = facts.journal.entries.iter().map(key).collect();
-        let entries = entries.iter().filter(|(k, _)| !known.contains(*k)).map(|(_, e)| (*e).clone()).collect();
-        let records = records.iter().filter(|(run, _)| !facts.records.contains_key(**run)).map(|(_, r)| (*r).clone());
-        (host.clone(), CatchUp { entries, records: records.collect() })
+        let unknown = records.iter().filter(|(run, _)| !facts.records.contains_key(**run));
+        let records = unknown.map(|(_, record)| (*record).clone()).collect();
+        (host.clone(), CatchUp { entries: missing_lines(&all, &facts.journal), records })
     });
     missed.filter(|(_, missed)| *missed != CatchUp::default()).collect()
-}
-
-/// Orders by run, and makes the same fact of a run on two hosts one.
-fn key(entry: &Entry) -> String {
-    match entry.fact {
-        Fact::Intent { .. } => format!("{} 0", entry.run),
-        Fact::Outcome { .. } => format!("{} 1", entry.run),
-        _ => format!("{} - {}", entry.run, entry.at),
-    }
 }

@@ -99,7 +99,9 @@ impl Change<'_> {
                 steps.push(plain(self.retire(container, self.retire_timeout(), false)));
             }
         }
-        steps.extend(self.leftovers.iter().map(|left| {
+        let incoming = self.incoming_ref();
+        let leftovers = self.leftovers.iter().filter(|left| Ref::Id(left.id.clone()) != incoming);
+        steps.extend(leftovers.map(|left| {
             let timeout = left.stop_timeout;
             plain(self.retire(Ref::Id(left.id.clone()), timeout, false))
         }));

@@ -20,8 +20,8 @@ mod words;
 
 pub use check::{Violation, check};
 pub use deploy::deploy;
-pub use prune::prune;
 pub use preflight::not_acted_on;
+pub use prune::prune;
 pub use refusal::{Refusal, RefusalKind};
 pub use request::{DeployRequest, PruneRequest, Request, RollbackRequest, Scope};
 pub use rollback::rollback;
