@@ -49,7 +49,7 @@ pub(crate) async fn run(global: Global, args: DeployArgs) -> Result<(), Failure>
 /// Deploys, after preparing hosts that are new (`setup`).
 pub(crate) async fn release(global: Global, args: DeployArgs, setup: bool) -> Result<(), Failure> {
     let kind = if setup { VerbKind::Setup } else { VerbKind::Deploy };
-    let session = Session::with_secrets(global, kind, |project| {
+    let session = Session::with_secrets(global, kind, !args.run.dry_run, |project| {
         project.config.secret_names().into_iter().map(str::to_string).collect()
     })?;
     let config = &session.project.config;

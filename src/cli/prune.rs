@@ -40,7 +40,7 @@ pub(crate) struct PruneArgs {
 }
 
 pub(crate) async fn run(global: Global, args: PruneArgs) -> Result<(), Failure> {
-    let session = Session::open(global, VerbKind::Prune)?;
+    let session = Session::with_secrets(global, VerbKind::Prune, !args.dry_run, |_| Vec::new())?;
     let mut config = session.project.config.clone();
     config.retain.age = args.older_than.unwrap_or(config.retain.age);
     let connections = session.connect(&session.project.hosts()).await?;

@@ -47,7 +47,7 @@ enum Which {
 
 pub(crate) async fn run(global: Global, args: RollbackArgs) -> Result<(), Failure> {
     let current_config = args.which == Which::Current;
-    let session = Session::with_secrets(global, VerbKind::Rollback, |project| match current_config {
+    let session = Session::with_secrets(global, VerbKind::Rollback, !args.run.dry_run, |project| match current_config {
         true => project.container_secrets(),
         false => Vec::new(),
     })?;

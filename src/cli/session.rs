@@ -32,13 +32,15 @@ pub(crate) struct Session {
 impl Session {
     /// A session of a command that needs no secret.
     pub(crate) fn open(global: Global, verb: VerbKind) -> Result<Self, Failure> {
-        Self::with_secrets(global, verb, |_| Vec::new())
+        Self::with_secrets(global, verb, false, |_| Vec::new())
     }
 
-    /// A session with the secrets that `needed` names of the configuration.
+    /// A session with the secrets that `needed` names of the configuration. `changes`: a run's events are the data that
+    /// `--json` prints; elsewhere they are talk.
     pub(crate) fn with_secrets(
         global: Global,
         verb: VerbKind,
+        changes: bool,
         needed: impl FnOnce(&Project) -> Vec<String>,
     ) -> Result<Self, Failure> {
         let project = Project::load(&global)?;
@@ -49,7 +51,7 @@ impl Session {
         let names = needed(&project);
         let secrets = project.secrets(&names.iter().map(String::as_str).collect::<Vec<_>>())?;
         let masker = Arc::new(Masker::new(secrets.values.values()));
-        let board = Arc::new(Board::new(screen(&global), verbosity(&global), masker));
+        let board = Arc::new(Board::new(screen(&global, changes), verbosity(&global), masker));
         secrets.warnings.iter().for_each(|warning| board.warn(&format!("warning: {warning}")));
         let clock = wire::clock();
         let at = clock.now();
@@ -118,8 +120,8 @@ fn verbosity(global: &Global) -> Verbosity {
 }
 
 /// With `-v` tracing shares standard error, which bars would be drawn over.
-fn screen(global: &Global) -> Screen {
-    match (global.json, global.verbose) {
+fn screen(global: &Global, changes: bool) -> Screen {
+    match (global.json && changes, global.verbose) {
         (true, _) => Screen::Json { data: Box::new(std::io::stdout()), talk: Box::new(std::io::stderr()) },
         (false, 0) => Screen::stderr(),
         (false, _) => Screen::Plain(Box::new(std::io::stderr())),

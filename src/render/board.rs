@@ -114,7 +114,7 @@ impl Board {
 
     fn print(&self, level: Level, text: &str) {
         if self.verbosity.shows(level) {
-            let text = self.masker.mask(text);
+            let text = self.masker.mask(text.trim_end());
             self.lock().screen.print(level, &text);
         }
     }

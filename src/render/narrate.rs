@@ -56,7 +56,8 @@ pub fn lines(plan: Option<&Plan>, event: &Event) -> Vec<Line> {
         Event::WaitingForLease { host, holder } => line(Notice, format!("{host}: waiting: {}", held_by(holder))),
         Event::HookStarted { hook } => line(Notice, format!("hook {hook} runs")),
         Event::HookOutput { hook, line: text } => line(Notice, format!("hook {hook}: {text}")),
-        Event::Started { plan } => line(Notice, plan::headline(plan)),
+        // The plan itself was shown when it was made.
+        Event::Started { plan } => line(Detail, plan::headline(plan)),
         Event::StageStarted { stage } => line(Detail, stage_line(plan, *stage, "begins")),
         Event::StageFinished { stage, millis } => {
             line(Detail, stage_line(plan, *stage, &format!("done in {}", ms(millis))))

@@ -14,7 +14,7 @@ pub fn summary(plan: &Plan, outcome: Outcome, seen: &Seen, flags: &str) -> Strin
     let mut out = format!("{}: {}\n", headline(plan), words::outcome(outcome));
     let serving = if seen.serving.is_empty() && outcome == Outcome::Succeeded { &plan.after } else { &seen.serving };
     for (what, hosts) in by_content(serving) {
-        let _ = writeln!(out, "  serving {what} on {}", words::hosts(hosts, 12));
+        let _ = writeln!(out, "  {what} on {}", words::hosts(hosts, 12));
     }
     let phases = seen.phases();
     if !phases.is_empty() {
@@ -34,12 +34,12 @@ fn headline(plan: &Plan) -> String {
 fn by_content(serving: &[Serving]) -> BTreeMap<String, Vec<&HostName>> {
     let mut groups: BTreeMap<String, Vec<&HostName>> = BTreeMap::new();
     for it in serving {
-        let version = match (&it.container, &it.version) {
-            (Some(_), Some(version)) => version.short(),
-            (Some(_), None) => "an unknown version",
-            (None, _) => "nothing",
+        let what = match (&it.container, &it.version) {
+            (Some(_), Some(version)) => format!("serving {} {}", it.role, version.short()),
+            (Some(_), None) => format!("serving {}, an unknown version,", it.role),
+            (None, _) => format!("nothing serves {}", it.role),
         };
-        groups.entry(format!("{} {version}", it.role)).or_default().push(&it.host);
+        groups.entry(what).or_default().push(&it.host);
     }
     groups
 }
