@@ -47,10 +47,11 @@ enum Which {
 
 pub(crate) async fn run(global: Global, args: RollbackArgs) -> Result<(), Failure> {
     let current_config = args.which == Which::Current;
-    let session = Session::with_secrets(global, VerbKind::Rollback, !args.run.dry_run, |project| match current_config {
-        true => project.container_secrets(),
-        false => Vec::new(),
-    })?;
+    let session =
+        Session::with_secrets(global, VerbKind::Rollback, !args.run.dry_run, |project| match current_config {
+            true => project.container_secrets(),
+            false => Vec::new(),
+        })?;
     let config = &session.project.config;
     let target = args.target.clone().unwrap_or_default();
     let hooks = (!args.run.skip_hooks).then(|| Hooks::new(&session, "rollback", &target));

@@ -202,7 +202,6 @@ fn shown(verbosity: Verbosity) -> (String, Board) {
 #[test]
 fn a_failing_run_in_plain_lines() {
     insta::assert_snapshot!(shown(Verbosity::Normal).0, @"
-    deploy v2 (release v43) of shop: 15 steps on 3 hosts
     host-1: start shop-web-v2: done in 0.3 s
     host-1: wait until the proxy finds shop-web-v2 healthy (up to 30 s) …
     host-1: wait until the proxy finds shop-web-v2 healthy (up to 30 s) failed: not healthy within 30 s; the last check said L7STS/503
