@@ -116,7 +116,7 @@ impl Failure {
 
     /// The end of a run that had begun; `None` when it succeeded.
     pub fn of_run(outcome: Outcome, interrupted: bool, reason: Option<&str>) -> Option<Self> {
-        let reason = reason.map(|r| format!(":\n  {r}")).unwrap_or_default();
+        let reason = reason.filter(|r| *r != "interrupted").map(|r| format!(":\n  {r}")).unwrap_or_default();
         let say = |kind, what: &str| Some(Self::new(kind, format!("{what}{reason}")));
         match outcome {
             Outcome::Succeeded => None,
