@@ -24,7 +24,7 @@ Examples:
 /// with. Every host is asked first; when one lacks the target, nothing is changed anywhere.
 ///
 /// TARGET is a version, a unique prefix of one, or a release such as v41. Without it: the newest stable release older
-/// than what serves that all hosts have.
+/// than what serves that all hosts have. Where a version is itself called v41, write @41 for the release.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct RollbackArgs {
