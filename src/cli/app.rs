@@ -128,7 +128,7 @@ async fn show(
 ) -> Result<(), Failure> {
     let failed = |error: crate::effect::EngineError| Failure::refused(format!("{}: {error}", node.name));
     let secrets = retained::of_container(node, container, &session.project.secret_variables()).await;
-    let masker = Masker::new(secrets.iter().map(|(_, value)| value));
+    let masker = Masker::new(&secrets);
     let mut lines = node.engine.logs(&container.id, request).await.map_err(failed)?;
     while let Some(line) = lines.next().await {
         let line = line.map_err(failed)?;

@@ -83,6 +83,8 @@ pub(crate) async fn release(global: Global, args: DeployArgs, setup: bool) -> Re
         hooks,
         planner: &planner,
         notes: wanted.notes.iter().cloned().chain(notes).collect(),
+        only: None,
+        left_out: None,
     };
     change.go(&session, &connections, &fleet).await
 }

@@ -6,17 +6,18 @@ use crate::cli::hooks::Hooks;
 use crate::cli::session::Session;
 use crate::cli::{Failure, confirm, output};
 use crate::config::Config;
-use crate::effect::RegistryLogin;
+use crate::effect::{Node, RegistryLogin};
 use crate::execute::{LeasePlan, Leases, NoHooks, Run, RunReport, StageHooks};
 use crate::fleet::{Fleet, Holder};
 use crate::journal;
+use crate::mask::Masker;
 use crate::name::HostName;
 use crate::observe::Connections;
 use crate::plan::{Plan, Refusal, Request};
 use crate::release::{FingerprintKey, Outcome, RunVerb};
 use crate::render::{self, words};
 use crate::secret::Secret;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A pure function from what is known to a plan: a verb of [`crate::plan`] with its own part of the request filled in.
@@ -36,17 +37,25 @@ pub(crate) struct Change<'a> {
     pub(crate) planner: Planner<'a>,
     /// Said with the plan: what was noticed before it was made.
     pub(crate) notes: Vec<String>,
+    /// The hosts whose leases could be had, where not all of them are needed.
+    pub(crate) only: Option<BTreeSet<HostName>>,
+    /// Why other hosts were left out: said at the end, with its exit code.
+    pub(crate) left_out: Option<Failure>,
 }
 
 impl Change<'_> {
     /// The plan for a fleet. The run's id and time stay the same, so that two plans can be compared.
     pub(crate) fn plan(&self, session: &Session, fleet: &Fleet) -> Result<Plan, Failure> {
+        let mut scope = session.scope.clone();
+        if let Some(only) = &self.only {
+            scope.hosts.retain(|host| only.contains(host));
+        }
         let request = Request {
             run: session.run.clone(),
             actor: session.project.actor.clone(),
             at: session.at,
             message: self.args.message.clone(),
-            scope: session.scope.clone(),
+            scope,
             skip_unreachable: self.args.skip_unreachable,
             secrets: self.secrets.clone(),
             key: self.key.clone(),
@@ -75,10 +84,14 @@ impl Change<'_> {
         }
         session.board.say(&render::plan::plan(&plan));
         let confirmed = self.confirm(session).await?;
-        let leases = self.lease(session, connections, &plan, fleet).await?;
+        let leases = match self.verb {
+            RunVerb::Prune => self.lease_each(session, connections, &plan, fleet).await?,
+            _ => self.lease(session, connections, &plan, fleet).await?,
+        };
         let result = self.leased(session, connections, leases, confirmed.then_some(&plan)).await;
         session.board.close();
-        result
+        result?;
+        self.left_out.take().map_or(Ok(()), Err)
     }
 
     fn show(&self, session: &Session, plan: &Plan) -> Result<(), Failure> {
@@ -111,6 +124,38 @@ impl Change<'_> {
         plan: &Plan,
         fleet: &Fleet,
     ) -> Result<Leases, Failure> {
+        let (nodes, wanted) = self.wanted(session, connections, plan, fleet);
+        let leases = Leases::acquire(&nodes, &wanted, &*session.clock, &*session.board);
+        session.unless_cancelled(leases).await?.map_err(|failure| Failure::lease(&failure.host, &failure.error))
+    }
+
+    /// A prune needs each host's own lease only: where another run is busy it leaves the host alone.
+    async fn lease_each(
+        &mut self,
+        session: &Session,
+        connections: &Connections,
+        plan: &Plan,
+        fleet: &Fleet,
+    ) -> Result<Leases, Failure> {
+        let (nodes, wanted) = self.wanted(session, connections, plan, fleet);
+        let attempt = Leases::acquire_each(&nodes, &wanted, &*session.board);
+        let (leases, failures) = session.unless_cancelled(attempt).await?;
+        let failure = failures.first().map(|failure| Failure::lease(&failure.host, &failure.error));
+        if leases.hosts().next().is_none() {
+            return failure.map_or(Ok(leases), Err);
+        }
+        self.only = Some(leases.hosts().cloned().collect());
+        self.left_out = failure;
+        Ok(leases)
+    }
+
+    fn wanted(
+        &self,
+        session: &Session,
+        connections: &Connections,
+        plan: &Plan,
+        fleet: &Fleet,
+    ) -> (BTreeMap<HostName, Node>, LeasePlan) {
         let (service, destination) = (&self.config.service, self.config.destination.as_ref());
         let dir = |(host, facts): (&HostName, &crate::fleet::HostFacts)| {
             (host.clone(), journal::state_dir(facts.home.dir(), service, destination))
@@ -129,8 +174,7 @@ impl Change<'_> {
         };
         let needed = |(host, _): &(&HostName, &_)| plan.hosts.contains(host);
         let nodes = connections.nodes.iter().filter(needed).map(|(h, n)| (h.clone(), n.clone())).collect();
-        let leases = Leases::acquire(&nodes, &lease_plan, &*session.clock, &*session.board);
-        session.unless_cancelled(leases).await?.map_err(|failure| Failure::lease(&failure.host, &failure.error))
+        (nodes, lease_plan)
     }
 
     /// Everything that happens while the leases are held; they are given back whatever comes of it.
@@ -184,8 +228,10 @@ impl Change<'_> {
             Some(hooks) => hooks.clone(),
             None => Arc::new(NoHooks),
         };
+        let masker = Masker::new(session.secrets.values.values().chain(self.secrets.values()));
         let run = Run {
             plan: plan.clone(),
+            masker,
             nodes: connections.nodes.clone(),
             leases,
             secrets: std::mem::take(&mut self.secrets),

@@ -67,6 +67,8 @@ pub(crate) async fn run(global: Global, args: PruneArgs) -> Result<(), Failure> 
         hooks: None,
         planner: &planner,
         notes: Vec::new(),
+        only: None,
+        left_out: None,
     };
     if args.dry_run {
         change.plan(&session, &fleet)?;

@@ -1,10 +1,10 @@
 //! `windlass rollback`.
 
+use crate::cli::Failure;
 use crate::cli::args::{Global, RunArgs};
 use crate::cli::flow::{self, Change};
 use crate::cli::hooks::Hooks;
 use crate::cli::session::Session;
-use crate::cli::{Failure, retained};
 use crate::config::VerbKind;
 use crate::plan::{self, RollbackRequest};
 use crate::release::RunVerb;
@@ -63,19 +63,19 @@ pub(crate) async fn run(global: Global, args: RollbackArgs) -> Result<(), Failur
     let planner = |config: &_, fleet: &_, request| {
         plan::rollback(config, fleet, &RollbackRequest { request, target: args.target.clone(), current_config })
     };
-    let mut secrets = session.secrets.values.clone();
-    secrets.extend(retained::secrets(&session, &connections, &fleet).await?);
     let change = Change {
         verb: RunVerb::Rollback,
         what: format!("rollback {target}").trim_end().to_string(),
         args: &args.run,
         config,
-        secrets,
+        secrets: session.secrets.values.clone(),
         login: None,
         key: flow::key(&fleet)?,
         hooks,
         planner: &planner,
         notes: Vec::new(),
+        only: None,
+        left_out: None,
     };
     change.go(&session, &connections, &fleet).await
 }

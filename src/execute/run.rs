@@ -34,6 +34,8 @@ pub struct Run {
     pub key: FingerprintKey,
     /// Time.
     pub clock: Arc<dyn Clock>,
+    /// Knows every secret value of the releases involved.
+    pub masker: Masker,
     /// Where events go.
     pub sink: Arc<dyn Sink>,
     /// Called around every group of hosts that change.
@@ -73,10 +75,9 @@ impl Run {
         self.sink.emit(Event::Started { plan: Box::new(self.plan.clone()) });
         let hosts = self.hosts();
         let means = self.means();
-        let masker = Masker::new(self.secrets.values());
         let report = match self.refuse() {
             Some(reason) => unchanged(reason),
-            None => self.recorded(&hosts, &means, &masker).await,
+            None => self.recorded(&hosts, &means).await,
         };
         let millis = (self.clock.elapsed() - started).as_millis() as u64;
         let unrecorded = report.unrecorded.clone();
@@ -110,7 +111,7 @@ impl Run {
         lost.map(|(host, error)| format!("{host}: {error}"))
     }
 
-    async fn recorded(&self, hosts: &Hosts, means: &Means<'_>, masker: &Masker) -> RunReport {
+    async fn recorded(&self, hosts: &Hosts, means: &Means<'_>) -> RunReport {
         let unwritten = record::intent(means, hosts, &self.plan).await;
         if let Some((host, why)) = unwritten.first() {
             let reason = format!("{host}: the intent could not be written down: {why}");
@@ -119,8 +120,8 @@ impl Run {
                 record::outcome(means, hosts, &self.plan, Outcome::Reverted, report.reason.as_deref()).await;
             return report;
         }
-        let progress = self.stages(hosts, means, masker).await;
-        let (outcome, mismatches) = self.prove(hosts, means, masker, &progress).await;
+        let progress = self.stages(hosts, means).await;
+        let (outcome, mismatches) = self.prove(hosts, means, &progress).await;
         let reason =
             progress.reason().or_else(|| mismatches.first().cloned()).filter(|_| outcome != Outcome::Succeeded);
         let unrecorded = record::outcome(means, hosts, &self.plan, outcome, reason.as_deref()).await;
@@ -128,10 +129,10 @@ impl Run {
         RunReport { outcome, reason, failures, mismatches, warnings: progress.warnings, unrecorded }
     }
 
-    async fn stages(&self, hosts: &Hosts, means: &Means<'_>, masker: &Masker) -> Progress {
+    async fn stages(&self, hosts: &Hosts, means: &Means<'_>) -> Progress {
         let mut progress = Progress::default();
         let stop = self.cancel.child_token();
-        let context = LaneContext { means, leases: &self.leases, masker, stop: &stop };
+        let context = LaneContext { means, leases: &self.leases, masker: &self.masker, stop: &stop };
         for (index, stage) in self.plan.stages.iter().enumerate() {
             if stop.is_cancelled() && stage.kind != StageKind::Retire {
                 break;
@@ -160,9 +161,8 @@ impl Run {
         let stage = &self.plan.stages[index];
         let changing: Vec<_> = stage.lanes.iter().map(|lane| lane.host.clone()).collect();
         if stage.kind == StageKind::Change {
-            if let Err(reason) = self.hooks.before_change(&changing).await {
-                progress.failures.push((changing[0].clone(), Failure { message: reason, role: None, log: Vec::new() }));
-                context.stop.cancel();
+            let allowed = self.hooks.before_change(&changing).await;
+            if !context.hook(allowed, &changing, progress) {
                 return;
             }
         }
@@ -177,10 +177,8 @@ impl Run {
             progress.add(stage.kind, index, lane, host, result, self.sink.as_ref());
         }
         if stage.kind == StageKind::Change && !context.stop.is_cancelled() {
-            if let Err(reason) = self.hooks.after_change(&changing).await {
-                progress.failures.push((changing[0].clone(), Failure { message: reason, role: None, log: Vec::new() }));
-                context.stop.cancel();
-            }
+            let content = self.hooks.after_change(&changing).await;
+            context.hook(content, &changing, progress);
         }
     }
 
@@ -201,16 +199,10 @@ impl Run {
     }
 
     /// Goes back if it must, and asks the fleet what serves.
-    async fn prove(
-        &self,
-        hosts: &Hosts,
-        means: &Means<'_>,
-        masker: &Masker,
-        progress: &Progress,
-    ) -> (Outcome, Vec<String>) {
+    async fn prove(&self, hosts: &Hosts, means: &Means<'_>, progress: &Progress) -> (Outcome, Vec<String>) {
         let back = progress.must_go_back();
         let expected = if back { &self.plan.before } else { &self.plan.after };
-        let mut mismatches = if back { self.revert(hosts, means, masker, progress).await } else { Vec::new() };
+        let mut mismatches = if back { self.revert(hosts, means, progress).await } else { Vec::new() };
         mismatches.extend(verify::mismatches(hosts, expected).await);
         self.sink.emit(Event::Verified { serving: resolved(hosts, expected), mismatches: mismatches.clone() });
         let clean = mismatches.is_empty() && progress.late.is_empty();
@@ -223,16 +215,21 @@ impl Run {
         (outcome, mismatches)
     }
 
+    fn step(&self, (stage, lane, step): (usize, usize, usize)) -> &Step {
+        &self.plan.stages[stage].lanes[lane].steps[step]
+    }
+
     /// All hosts side by side; what one cannot take back does not stop the others.
-    async fn revert(&self, hosts: &Hosts, means: &Means<'_>, masker: &Masker, progress: &Progress) -> Vec<String> {
-        let touched: Vec<_> = progress.begun.iter().filter(|(_, steps)| !steps.is_empty()).collect();
+    async fn revert(&self, hosts: &Hosts, means: &Means<'_>, progress: &Progress) -> Vec<String> {
+        let has_undo = |places: &[(usize, usize, usize)]| places.iter().any(|p| !self.step(*p).undo.is_empty());
+        let touched: Vec<_> = progress.begun.iter().filter(|(_, places)| has_undo(places)).collect();
         let reason = progress.reason().unwrap_or_default();
         let names = touched.iter().map(|(host, _)| (*host).clone()).collect();
         self.sink.emit(Event::RevertStarted { reason, hosts: names });
         let never = CancellationToken::new();
-        let context = LaneContext { means, leases: &self.leases, masker, stop: &never };
+        let context = LaneContext { means, leases: &self.leases, masker: &self.masker, stop: &never };
         let undos = touched.into_iter().filter_map(|(name, places)| {
-            let steps: Vec<&Step> = places.iter().map(|(s, l, i)| &self.plan.stages[*s].lanes[*l].steps[*i]).collect();
+            let steps: Vec<&Step> = places.iter().map(|place| self.step(*place)).collect();
             let (context, host) = (&context, hosts.get(name)?);
             Some(async move { (name, context.undo(host, &steps).await) })
         });
@@ -242,6 +239,17 @@ impl Run {
             self.sink.emit(Event::Reverted { host: host.clone(), error });
         }
         problems
+    }
+}
+
+impl LaneContext<'_> {
+    /// Whether a hook lets the run go on. If not, what the run changed goes back.
+    fn hook(&self, result: Result<(), String>, hosts: &[HostName], progress: &mut Progress) -> bool {
+        let Err(reason) = result else { return true };
+        let failure = Failure { message: self.masker.mask(&reason), role: None, log: Vec::new() };
+        progress.failures.extend(hosts.first().map(|host| (host.clone(), failure)));
+        self.stop.cancel();
+        false
     }
 }
 

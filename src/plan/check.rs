@@ -102,14 +102,8 @@ impl<'a> Checker<'a> {
     fn step(&mut self, id: StepId, host: &HostName, action: &Action) {
         match action {
             Action::Pull { .. } if self.plan.verb == RunVerb::Rollback => self.broken(id, "a rollback pulls an image"),
-            Action::Create { container } => {
-                if !self.created.insert((host.clone(), Ref::Name(container.name.clone()))) {
-                    self.broken(id, "a container is created twice");
-                }
-            }
-            Action::CreateLike { name, .. } => {
-                self.created.insert((host.clone(), Ref::Name(name.clone())));
-            }
+            Action::Create { container } => self.create(id, host, &container.name),
+            Action::CreateLike { name, .. } => self.create(id, host, name),
             Action::Start { container, .. } => {
                 if !self.exists(host, container) {
                     self.broken(id, "a container is started before it is created");
@@ -145,6 +139,12 @@ impl<'a> Checker<'a> {
         }
     }
 
+    fn create(&mut self, id: StepId, host: &HostName, name: &str) {
+        if !self.created.insert((host.clone(), Ref::Name(name.to_string()))) {
+            self.broken(id, "a container is created twice");
+        }
+    }
+
     fn switch(
         &mut self,
         id: StepId,
@@ -160,10 +160,9 @@ impl<'a> Checker<'a> {
         if !self.gated.contains(&(host.clone(), to.clone())) {
             self.broken(id, "a switch to a container that passed no gate");
         }
-        if let Some(backend) = backend {
-            if !self.loaded.contains(&(host.clone(), backend.clone(), to.clone())) {
-                self.broken(id, "a switch to a container that the proxy does not check");
-            }
+        let checked = |backend: &BackendName| self.loaded.contains(&(host.clone(), backend.clone(), to.clone()));
+        if !backend.is_none_or(checked) {
+            self.broken(id, "a switch to a container that the proxy does not check");
         }
         if self.serving.get(&key).cloned().flatten().as_ref() != from {
             self.broken(id, "a switch away from something that does not serve");

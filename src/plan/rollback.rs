@@ -151,7 +151,8 @@ impl Rollback<'_> {
                 return Ok(());
             }
             Availability::Restart(container) => {
-                work.notes.push(format!("{host}: {}: starts the retained container", role.name));
+                work.notes
+                    .push(format!("{}: the retained containers start again; nothing is pulled or created", role.name));
                 Incoming::Restart { container: container.clone(), else_name: name }
             }
             Availability::Remake { from, why } => {
@@ -160,7 +161,7 @@ impl Rollback<'_> {
             }
             Availability::FromRecord => {
                 work.notes.push(format!("{host}: {}: makes the container anew from the release's record", role.name));
-                Incoming::Create(Box::new(self.from_record(host, facts, role, target, &spec, name)?))
+                Incoming::Create(Box::new(self.remade_from_record(host, facts, role, target, &spec, name)?))
             }
             Availability::Missing { .. } => return Ok(()), // refused before
         };
@@ -245,7 +246,7 @@ impl Rollback<'_> {
         }
     }
 
-    fn from_record(
+    fn remade_from_record(
         &self,
         host: &HostName,
         facts: &HostFacts,

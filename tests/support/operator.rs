@@ -202,6 +202,7 @@ impl Operator {
             login: None,
             key,
             clock,
+            masker: windlass::mask::Masker::new(self.secrets.values()),
             sink: Arc::new(move |event: Event| events.lock().unwrap_or_else(PoisonError::into_inner).push(event)),
             hooks: Arc::new(NoHooks),
             cancel: self.cancel.child_token(),
