@@ -6,6 +6,7 @@ use std::process::{Command as Process, Stdio};
 use std::time::{Duration, Instant};
 use support::sshd::{Sshd, keygen};
 use support::wait::until_async;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use windlass::effect::{Host, HostError};
 use windlass::ssh::{Command, Connection, Endpoint, Settings, SshError, SshHost};
 
@@ -255,6 +256,25 @@ async fn sockets() {
     assert_eq!(host.ask_socket(&path.display().to_string(), &request).await.unwrap(), request);
     let missing = host.ask_socket("/nonexistent.sock", b"x").await;
     assert!(matches!(missing, Err(HostError::Failed { .. })), "{missing:?}");
+}
+
+#[tokio::test]
+async fn sockets_where_sshd_forwards_none() {
+    let sshd = Sshd::with("DisableForwarding yes");
+    let host = SshHost::new(Connection::open(&sshd.endpoint(), &sshd.settings()).await.unwrap());
+    let path = sshd.path("a socket.sock");
+    let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = Vec::new();
+            let _ = stream.read_to_end(&mut request).await;
+            request.reverse();
+            let _ = stream.write_all(&request).await;
+        }
+    });
+    assert_eq!(host.ask_socket(&path.display().to_string(), b"show info").await.unwrap(), b"ofni wohs");
+    let missing = host.ask_socket("/nonexistent.sock", b"x").await.unwrap_err().to_string();
+    assert!(missing.contains("/nonexistent.sock"), "{missing}");
 }
 
 #[tokio::test]

@@ -134,9 +134,8 @@ fn equal_hosts_are_shown_once() {
 fn fifty_hosts_fit_on_a_screen() {
     let text = plan::plan(&deploy(50));
     assert!(text.lines().count() < 25, "{text}");
-    insta::assert_snapshot!(text.lines().nth(1).unwrap_or_default(), @"
-      now   web v1 on host-1, host-2, host-3, host-4, host-5 and 45 more
-    ");
+    let now = text.lines().nth(1).map(str::trim);
+    assert_eq!(now, Some("now   web v1 on host-1, host-2, host-3, host-4, host-5 and 45 more"));
 }
 
 #[test]

@@ -57,8 +57,9 @@ impl Connection {
 mod tests {
     use super::*;
 
-    const ALL: [&str; 7] = [
+    const ALL: [&str; 8] = [
         include_str!("scripts/append.sh"),
+        include_str!("scripts/ask_socket.sh"),
         include_str!("scripts/holder.sh"),
         include_str!("scripts/lease.sh"),
         include_str!("scripts/probe.sh"),
