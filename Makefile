@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 CARGO ?= cargo
 
-.PHONY: help demo test lint unit lab-tests lab-up lab-down install
+.PHONY: help demo test lint quick lab-up lab-down install
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -12,28 +12,22 @@ help: ## this list
 demo: install ## three real hosts: deploy, a bad release, a rollback without a registry
 	@tests/demo
 
-test: install lint unit lab-tests ## everything
+test: install lint ## everything: formatting, clippy, documentation, all tests, those on real hosts included
+	$(CARGO) test --locked --no-fail-fast
 
 install:
-	@tests/lab/lab need >/dev/null 2>&1 || tests/lab/lab install
+	@tests/lab/lab need >/dev/null 2>&1 || tests/lab/lab install || { tests/lab/lab need; exit 1; }
 
 lint: ## formatting, clippy, documentation
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --document-private-items --locked
 
-unit: ## tests that need nothing but this machine's loopback
-	$(CARGO) test --locked --lib --bins $(UNIT_TESTS:%=--test %)
-
-lab-tests: ## tests on real hosts (root, network namespaces)
-	$(CARGO) test --locked $(LAB_TESTS:%=--test %) -- --test-threads=1
+quick: ## tests that need neither root nor a lab
+	$(CARGO) test --locked --lib --test cli --test runs_sim --test contract_sim --test convergence
 
 lab-up: ## the lab, to play with by hand
 	tests/lab/lab up
 
 lab-down: ## takes the lab away
 	tests/lab/lab down
-
-# Test binaries by what they need: those that start a lab, and all others.
-LAB_TESTS := $(basename $(notdir $(shell grep -l 'Lab::up' tests/*.rs)))
-UNIT_TESTS := $(filter-out $(LAB_TESTS),$(basename $(notdir $(wildcard tests/*.rs))))

@@ -20,6 +20,10 @@ pub(super) fn check(
     frozen(fleet)?;
     for (host, facts) in fleet.reachable() {
         usable(host, facts)?;
+        if !verbs.contains(&VerbKind::Prune) {
+            notes.extend(room(host, facts)?);
+        }
+        notes.extend(clock(host, facts));
     }
     notes.extend(config.notes.iter().cloned());
     Ok(notes)
@@ -91,6 +95,30 @@ fn usable(host: &HostName, facts: &HostFacts) -> Result<(), Refusal> {
         .hint("update windlass on this machine"));
     }
     Ok(())
+}
+
+/// Less than this on the engine's file system, and a pull or a journal write would fail half-way: refused.
+const NO_ROOM: u64 = 128 << 20;
+/// Less than this is worth a note.
+const LITTLE_ROOM: u64 = 2 << 30;
+/// A clock further off than this, in seconds, is worth a note.
+const CLOCK_OFF: i64 = 60;
+
+fn room(host: &HostName, facts: &HostFacts) -> Result<Option<String>, Refusal> {
+    let Some(disk) = facts.disk else { return Ok(None) };
+    let left = format!("{} MiB of {} MiB", disk.free >> 20, disk.total >> 20);
+    if disk.free < NO_ROOM {
+        let refusal = Refusal::new(format!("{host} has no room left where the engine keeps its data: {left} are free"));
+        return Err(refusal.hint("see what fills it: `docker system df` and `df -h` there"));
+    }
+    Ok((disk.free < LITTLE_ROOM).then(|| format!("{host} has little room left: {left} are free")))
+}
+
+/// Nothing is decided by comparing clocks of two machines, but logs and times of releases look odd.
+fn clock(host: &HostName, facts: &HostFacts) -> Option<String> {
+    let off = facts.clock_ahead;
+    let way = if off > 0 { "ahead of" } else { "behind" };
+    (off.abs() > CLOCK_OFF).then(|| format!("the clock of {host} is {} s {way} this machine's", off.abs()))
 }
 
 fn package_of(command: &str) -> &'static str {

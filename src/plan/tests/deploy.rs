@@ -171,3 +171,16 @@ fn a_missing_secret_and_a_lock_by_hand_are_refused() {
     assert_eq!(refusal.kind, RefusalKind::Leased);
     assert!(refusal.message.contains("the database moves"), "{refusal}");
 }
+
+#[test]
+fn a_full_disk_is_refused_and_a_wrong_clock_is_told() {
+    let mut world = World::new(&["a", "b"], &["web"]);
+    world.hosts.values_mut().for_each(|facts| facts.clock_ahead = -86_400);
+    let plan = sound(deploy(&config(&world), &ready(&world), &deploy_request(&world, "v1")).unwrap());
+    assert_eq!(plan.notes[0], "the clock of a is 86400 s behind this machine's");
+    world.hosts.values_mut().for_each(|facts| {
+        facts.disk = Some(crate::fleet::DiskSpace { free: 5 << 20, total: 1 << 30 });
+    });
+    let refusal = deploy(&config(&world), &ready(&world), &deploy_request(&world, "v1")).unwrap_err();
+    assert!(refusal.message.contains("a has no room left"), "{refusal}");
+}
