@@ -10,7 +10,6 @@ use super::lease_talk::{Said, opening_line, refusal};
 use crate::effect::{HostError, Lease, LeaseError, LeaseRequest};
 use russh::client::Msg;
 use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::oneshot;
@@ -20,7 +19,9 @@ use tokio_util::sync::CancellationToken;
 pub(super) const SILENCE: u32 = 15;
 /// Age of the newest answered line at which the lease counts as lost here; well before the host's own limit.
 const GRACE: Duration = Duration::from_secs(10);
-const BEAT: Duration = Duration::from_secs(4);
+/// Between two lines. The next one waits for the answer to the last: on a host that is slow to answer, lines that pile
+/// up would be answered later and later.
+const BEAT: Duration = Duration::from_secs(2);
 /// Until the host has said whether the lease is ours, and until it has confirmed the release.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -154,7 +155,7 @@ async fn hold(
         Err(e) => return drop(taken.send(Err(HostError::from(e).into()))),
     };
     let (read, write) = channel.split();
-    let mut talk = Talk { read, write, said: Said::default(), sent: VecDeque::new(), beats: 0 };
+    let mut talk = Talk { read, write, said: Said::default(), sent: None, beats: 0 };
     // The host's patience begins after this moment.
     state.confirm(Moment::now());
     let opened = match talk.write.exec(true, line).await {
@@ -179,7 +180,8 @@ struct Talk {
     read: ChannelReadHalf,
     write: ChannelWriteHalf<Msg>,
     said: Said,
-    sent: VecDeque<(u64, Moment)>,
+    /// The line that waits for its answer.
+    sent: Option<(u64, Moment)>,
     beats: u64,
 }
 
@@ -216,14 +218,18 @@ impl Talk {
                     return;
                 }
                 line = self.next() => match line {
-                    Some(line) => self.confirm(state, &line),
+                    Some(line) => {
+                        if self.confirm(state, &line) {
+                            beat.reset_after(BEAT.saturating_sub(state.age()));
+                        }
+                    }
                     None => {
                         state.lose("the host ended it, or the connection did".to_string());
                         return;
                     }
                 },
                 _ = beat.tick() => {
-                    if state.check().is_err() || !self.beat().await {
+                    if state.check().is_err() || (self.sent.is_none() && !self.beat().await) {
                         state.lose("the connection is gone".to_string());
                         return;
                     }
@@ -235,24 +241,19 @@ impl Talk {
     /// Sends one line; its moment is taken first.
     async fn beat(&mut self) -> bool {
         self.beats += 1;
-        self.sent.push_back((self.beats, Moment::now()));
+        self.sent = Some((self.beats, Moment::now()));
         let line = format!("{}\n", self.beats);
         matches!(tokio::time::timeout(GRACE, self.write.data_bytes(line)).await, Ok(Ok(())))
     }
 
-    fn confirm(&mut self, state: &State, line: &str) {
-        let Some(number) = line.strip_prefix("echo ").and_then(|n| n.parse::<u64>().ok()) else {
-            return;
-        };
-        while let Some((beat, moment)) = self.sent.front().copied() {
-            if beat > number {
-                break;
-            }
-            self.sent.pop_front();
-            if beat == number {
-                state.confirm(moment);
-            }
+    /// Whether the line answers the one that was sent last.
+    fn confirm(&mut self, state: &State, line: &str) -> bool {
+        let number = line.strip_prefix("echo ").and_then(|n| n.parse::<u64>().ok());
+        let answered = self.sent.take_if(|(beat, _)| Some(*beat) == number);
+        if let Some((_, moment)) = answered {
+            state.confirm(moment);
         }
+        answered.is_some()
     }
 
     /// Ends the script's input and waits for its last word; true if it came.
