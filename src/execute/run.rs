@@ -6,11 +6,12 @@ use crate::execute::action::Means;
 use crate::execute::host::RunHost;
 use crate::execute::lane::{LaneContext, LaneResult};
 use crate::execute::record::{self, Hosts};
-use crate::execute::{Leases, RunReport, StageHooks, verify};
+use crate::execute::verify::{self, Proof};
+use crate::execute::{Leases, RunReport, StageHooks};
 use crate::mask::Masker;
 use crate::name::HostName;
 use crate::plan::{self, Plan, Serving, StageKind, Step};
-use crate::release::{FingerprintKey, Outcome};
+use crate::release::{FingerprintKey, Outcome, RunVerb};
 use crate::secret::Secret;
 use futures::future::join_all;
 use std::collections::BTreeMap;
@@ -53,6 +54,8 @@ struct Progress {
     /// Failures after the point of no return.
     late: Vec<(HostName, Failure)>,
     warnings: Vec<String>,
+    /// Whether a removal failed: the whole outcome of a prune, a warning elsewhere.
+    unpruned: bool,
     interrupted: bool,
 }
 
@@ -64,7 +67,8 @@ impl Progress {
     fn reason(&self) -> Option<String> {
         let all = self.failures.iter().chain(&self.late);
         let first = all.map(|(host, failure)| format!("{host}: {}", failure.message)).next();
-        first.or_else(|| self.interrupted.then(|| "interrupted".to_string()))
+        let interrupted = || self.interrupted.then(|| "interrupted".to_string());
+        first.or_else(interrupted).or_else(|| self.warnings.first().cloned().filter(|_| self.unpruned))
     }
 }
 
@@ -153,6 +157,9 @@ impl Run {
                     () = stop.cancelled() => { progress.interrupted = true; break; }
                 }
             }
+            if stage.kind == StageKind::Change && !self.still_serves(hosts, &mut progress).await {
+                break;
+            }
         }
         progress
     }
@@ -182,6 +189,23 @@ impl Run {
         }
     }
 
+    /// Looks again at all that has gone over, before more does or what served before stops: a container that was
+    /// healthy once may not be any more.
+    async fn still_serves(&self, hosts: &Hosts, progress: &mut Progress) -> bool {
+        let changed =
+            |s: &&Serving| progress.begun.get(&s.host).is_some_and(|places| places.iter().any(|p| self.in_change(*p)));
+        let expected: Vec<Serving> =
+            self.plan.after.iter().filter(changed).filter(|s| s.container.is_some()).cloned().collect();
+        let failures = verify::failures(hosts, &expected).await;
+        let well = failures.is_empty();
+        progress.failures.extend(failures);
+        well
+    }
+
+    fn in_change(&self, (stage, _, _): (usize, usize, usize)) -> bool {
+        self.plan.stages.get(stage).is_some_and(|stage| stage.kind == StageKind::Change)
+    }
+
     async fn prune_recorded(
         &self,
         context: &LaneContext<'_>,
@@ -203,11 +227,15 @@ impl Run {
         let back = progress.must_go_back();
         let expected = if back { &self.plan.before } else { &self.plan.after };
         let mut mismatches = if back { self.revert(hosts, means, progress).await } else { Vec::new() };
-        mismatches.extend(verify::mismatches(hosts, expected).await);
+        let proof = if back { Proof::Before } else { Proof::Brought };
+        mismatches.extend(verify::mismatches(hosts, expected, proof).await);
         self.sink.emit(Event::Verified { serving: resolved(hosts, expected), mismatches: mismatches.clone() });
         let clean = mismatches.is_empty() && progress.late.is_empty();
         let outcome = match (clean, back, progress.interrupted) {
             (false, ..) => Outcome::Unverified,
+            // A prune that removed only a part did not do what was asked; what serves was never in question.
+            (true, false, _) if self.plan.verb == RunVerb::Prune && self.cancel.is_cancelled() => Outcome::Interrupted,
+            (true, false, _) if self.plan.verb == RunVerb::Prune && progress.unpruned => Outcome::Reverted,
             (true, false, _) => Outcome::Succeeded,
             (true, true, true) => Outcome::Interrupted,
             (true, true, false) => Outcome::Reverted,
@@ -273,6 +301,7 @@ impl Progress {
             StageKind::Retire => self.late.extend(failures),
             StageKind::Prune => {
                 for (host, failure) in failures {
+                    self.unpruned = true;
                     let message = format!("pruning: {}", failure.message);
                     sink.emit(Event::Warning { host: Some(host.clone()), message: message.clone() });
                     self.warnings.push(format!("{host}: {message}"));
