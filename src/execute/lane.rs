@@ -55,9 +55,10 @@ impl LaneContext<'_> {
         result
     }
 
-    /// A gate changes nothing, so nobody has to wait for it once the run goes back. Every other step is finished.
+    /// A gate changes nothing and a pull nothing that serves, so nobody has to wait for them once the run goes back.
+    /// Every other step is finished.
     async fn until_stopped(&self, host: &RunHost, id: StepId, action: &Action) -> Option<Result<(), Failure>> {
-        if !matches!(action, Action::Gate { .. }) {
+        if !matches!(action, Action::Gate { .. } | Action::Pull { .. }) {
             return Some(self.step(host, id, action).await);
         }
         tokio::select! {
