@@ -1,6 +1,6 @@
 //! Carries out one action on one host. No choices: what to do is in the action, what to expect too.
 
-use crate::effect::{Clock, NewContainer, PullProgress, RegistryLogin};
+use crate::effect::{Clock, EngineErrorKind, NewContainer, PullProgress, RegistryLogin};
 use crate::event::{Event, Sink};
 use crate::execute::gate;
 use crate::execute::host::{NETWORK, RunHost, StepError};
@@ -177,15 +177,16 @@ async fn switch(
 ) -> Result<(), StepError> {
     let from = from.map(|from| host.id(from)).transpose()?;
     if let Some(backend) = backend {
-        let target = host.target(to, port).await?;
-        host.node.proxy.switch(backend, routed(host, backend, from.as_ref()).await?.as_ref(), &target).await?;
+        let (target, routed) = tokio::try_join!(host.target(to, port), routed(host, backend, from.as_ref()))?;
+        host.node.proxy.switch(backend, routed.as_ref(), &target).await?;
     }
     let fact = Fact::Switched { role: role.clone(), from, to: host.id(to)?, release };
     record::append(means, host, means.run, fact).await
 }
 
 /// What the proxy must be found routing to. At first contact with a service that ran without this proxy there is a
-/// container that serves and a backend that routes to nothing yet.
+/// container that serves and a backend that routes to nothing yet. A container that was removed by hand may still be
+/// routed to: it serves nobody, and going over from it loses nothing.
 async fn routed(
     host: &RunHost,
     backend: &BackendName,
@@ -193,7 +194,14 @@ async fn routed(
 ) -> Result<Option<crate::name::ContainerId>, StepError> {
     let state = host.node.proxy.observe().await?;
     let active = state.backends.get(backend).and_then(|b| b.active().cloned());
-    Ok(if active.is_none() { None } else { from.cloned() })
+    match active {
+        None => Ok(None),
+        Some(active) if Some(&active) == from => Ok(Some(active)),
+        Some(active) => match host.node.engine.inspect(&active).await {
+            Err(error) if error.kind == EngineErrorKind::NotFound => Ok(Some(active)),
+            _ => Ok(from.cloned()),
+        },
+    }
 }
 
 async fn refuse_if_routed(host: &RunHost, backend: Option<&BackendName>, container: &Ref) -> Result<(), StepError> {

@@ -140,7 +140,10 @@ impl Machine {
     }
 
     fn server(&self, n: usize, slot: &Slot, now: Duration) -> Server {
-        let known = |id: &&ContainerId| self.containers.contains_key(*id);
+        // Also one that is gone, if a file names it: the real proxy's short id is resolved by that.
+        let filed =
+            |id: &ContainerId| self.proxy.files.values().filter_map(|f| f.active.as_ref()).any(|a| a.container == *id);
+        let known = |id: &&ContainerId| self.containers.contains_key(*id) || filed(id);
         let container = slot.occupant.as_ref().map(|occupant| &occupant.container).filter(known);
         Server {
             slot: format!("s{}", n + 1),
