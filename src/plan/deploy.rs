@@ -316,7 +316,8 @@ pub(super) fn now<'f>(
 fn is_as_wanted(facts: &HostFacts, config: &Config, role: &Role, target: &Fingerprint, now: &Now<'_>) -> bool {
     let Some(container) = now.container else { return false };
     let runs = matches!(container.state, State::Running(Health::None | Health::Healthy | Health::Starting));
-    let same = container.fingerprint().as_ref() == Some(target);
+    // Until its gate has passed a container has no restart policy: one that a cut-off run left is not what was wanted.
+    let same = container.fingerprint().as_ref() == Some(target) && container.restart == role.spec.restart;
     let routed = match &role.spec.route {
         None => true,
         Some(route) => {
