@@ -60,6 +60,8 @@ pub(super) struct Change<'a> {
     /// Seconds.
     pub(super) drain_timeout: u64,
     pub(super) stop_first: bool,
+    /// The host ports that the incoming one publishes.
+    pub(super) host_ports: Vec<u16>,
 }
 
 impl Change<'_> {
@@ -75,6 +77,7 @@ impl Change<'_> {
         if self.stop_first {
             steps.extend(self.stop_outgoing());
         }
+        steps.extend(self.leftovers_to_stop(true));
         steps.extend(self.bring_up());
         steps.push(self.switch());
         steps
@@ -99,13 +102,19 @@ impl Change<'_> {
                 steps.push(plain(self.retire(container, self.retire_timeout(), false)));
             }
         }
-        let incoming = self.incoming_ref();
-        let leftovers = self.leftovers.iter().filter(|left| Ref::Id(left.id.clone()) != incoming);
-        steps.extend(leftovers.map(|left| {
-            let timeout = left.stop_timeout;
-            plain(self.retire(Ref::Id(left.id.clone()), timeout, false))
-        }));
+        steps.extend(self.leftovers_to_stop(false));
         steps
+    }
+
+    /// Leftovers stop once the fleet has gone over, but for those that hold a host port which the incoming one needs:
+    /// it could not start beside them.
+    fn leftovers_to_stop(&self, in_the_way: bool) -> Vec<Step> {
+        let incoming = self.incoming_ref();
+        let holds =
+            |left: &Container| left.ports.iter().filter_map(|p| p.host_port).any(|p| self.host_ports.contains(&p));
+        let leftovers = self.leftovers.iter().filter(|left| Ref::Id(left.id.clone()) != incoming);
+        let chosen = leftovers.filter(|left| holds(left) == in_the_way);
+        chosen.map(|left| plain(self.retire(Ref::Id(left.id.clone()), left.stop_timeout, false))).collect()
     }
 
     fn backend_name(&self) -> Option<crate::fleet::BackendName> {
@@ -114,6 +123,11 @@ impl Change<'_> {
 
     fn port(&self) -> u16 {
         self.backend.as_ref().map_or(0, |b| b.route.app_port)
+    }
+
+    /// The port of what serves until then.
+    fn port_before(&self) -> u16 {
+        self.backend_now.as_ref().map_or_else(|| self.port(), |(before, _)| before.route.app_port)
     }
 
     /// Without a proxy a worker gets the time that Kamal's `drain_timeout` gives it to finish its work.
@@ -162,15 +176,19 @@ impl Change<'_> {
     fn stop_outgoing(&self) -> Option<Step> {
         let outgoing = self.outgoing.as_ref()?;
         let old = Ref::Id(outgoing.container.id.clone());
-        let mut undo = vec![
+        // The route first: what served before may answer on another port and to another check.
+        let before =
+            self.backend_now.as_ref().map(|(before, _)| before).filter(|before| Some(*before) != self.backend.as_ref());
+        let mut undo: Vec<_> = before.map(|before| Action::SetRoute { backend: before.clone() }).into_iter().collect();
+        undo.extend([
             Action::Start { container: old.clone(), else_like: None },
             Action::SetRestart { container: old.clone(), policy: outgoing.container.serving_restart() },
-        ];
+        ]);
         if let Some(backend) = &self.backend {
-            let port = self.backend_now.as_ref().map_or(backend.route.app_port, |(b, _)| b.route.app_port);
+            let port = self.port_before();
             undo.push(Action::Load { backend: backend.name.clone(), container: old.clone(), port });
         }
-        undo.push(self.gate(old.clone()));
+        undo.push(self.gate(old.clone(), self.port_before()));
         undo.push(self.switch_back(old.clone(), outgoing));
         if let Some(backend) = self.backend_name() {
             undo.push(Action::Unload { backend, container: self.incoming_ref() });
@@ -204,7 +222,7 @@ impl Change<'_> {
             let action = Action::Load { backend: backend.name.clone(), container: incoming.clone(), port: self.port() };
             steps.push(Step { action, undo });
         }
-        steps.push(plain(self.gate(incoming.clone())));
+        steps.push(plain(self.gate(incoming.clone(), self.port())));
         // Only now may the engine bring it back by itself: before the gate a crash must stay visible, and a host that is
         // rebooted must not start what never served. After the switch would be too late.
         steps.push(plain(Action::SetRestart { container: incoming, policy: self.restart }));
@@ -223,9 +241,9 @@ impl Change<'_> {
         }
     }
 
-    fn gate(&self, container: Ref) -> Action {
+    fn gate(&self, container: Ref, port: u16) -> Action {
         let gate = match &self.backend {
-            Some(backend) => Gate::Proxy { backend: backend.name.clone(), port: self.port() },
+            Some(backend) => Gate::Proxy { backend: backend.name.clone(), port },
             None => Gate::Engine { readiness_delay: self.readiness_delay },
         };
         Action::Gate { container, role: self.role.clone(), gate, deadline: self.deploy_timeout }
@@ -268,7 +286,7 @@ impl Change<'_> {
         Action::Switch {
             role: self.role.clone(),
             backend: self.backend_name(),
-            port: self.backend_now.as_ref().map_or(self.port(), |(b, _)| b.route.app_port),
+            port: self.port_before(),
             from: Some(self.incoming_ref()),
             to: old,
             release: outgoing.release.clone(),

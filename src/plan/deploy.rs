@@ -361,6 +361,7 @@ pub(super) fn change<'f>(
         backend: spec.route.as_ref().map(backend),
         backend_now: facts.proxy.backends.get(&name).map(|state| (backend(&state.route), state)),
         stop_first: now.container.is_some_and(holds),
+        host_ports: wants,
         outgoing,
         leftovers: now.leftovers.clone(),
         incoming,
