@@ -40,9 +40,22 @@ pub fn rollback(config: &Config, fleet: &Fleet, request: &RollbackRequest) -> Re
     } else {
         planner.plan(target, &scope)?
     };
+    pulls_nothing(&plan)?;
     notes.append(&mut plan.notes);
     plan.notes = notes;
     Ok(plan)
+}
+
+/// The proxy's image may be what a host lacks.
+fn pulls_nothing(plan: &Plan) -> Result<(), Refusal> {
+    let pull = plan.steps().find_map(|(_, host, step)| match &step.action {
+        Action::Pull { image, .. } => Some((host, image)),
+        _ => None,
+    });
+    let Some((host, image)) = pull else { return Ok(()) };
+    let message =
+        format!("the proxy of {host} does not run and its image {image} is not there; a rollback pulls nothing");
+    Err(Refusal::new(message).hint(format!("pull it (`docker pull {image}` on {host}), then roll back")))
 }
 
 struct Rollback<'a> {
