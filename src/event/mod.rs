@@ -139,7 +139,7 @@ pub enum Event {
     },
     /// The fleet was asked what serves.
     Verified {
-        /// What does.
+        /// What does, where that is what should.
         serving: Vec<Serving>,
         /// What is not as it should be, in words.
         mismatches: Vec<String>,

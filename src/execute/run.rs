@@ -228,8 +228,11 @@ impl Run {
         let expected = if back { &self.plan.before } else { &self.plan.after };
         let mut mismatches = if back { self.revert(hosts, means, progress).await } else { Vec::new() };
         let proof = if back { Proof::Before } else { Proof::Brought };
-        mismatches.extend(verify::mismatches(hosts, expected, proof).await);
-        self.sink.emit(Event::Verified { serving: resolved(hosts, expected), mismatches: mismatches.clone() });
+        let unproven = verify::unproven(hosts, expected, proof).await;
+        let is_proven = |s: &&Serving| !unproven.iter().any(|(u, _)| (&u.host, &u.role) == (&s.host, &s.role));
+        let proven: Vec<_> = expected.iter().filter(is_proven).collect();
+        mismatches.extend(unproven.iter().map(|(s, what)| format!("{}: {}: {what}", s.host, s.role)));
+        self.sink.emit(Event::Verified { serving: resolved(hosts, &proven), mismatches: mismatches.clone() });
         let clean = mismatches.is_empty() && progress.late.is_empty();
         let outcome = match (clean, back, progress.interrupted) {
             (false, ..) => Outcome::Unverified,
@@ -311,10 +314,11 @@ impl Progress {
     }
 }
 
-/// What was expected, with the ids of the containers that the run made.
-fn resolved(hosts: &Hosts, expected: &[Serving]) -> Vec<Serving> {
+/// What was proven to serve, with the ids of the containers that the run made.
+fn resolved(hosts: &Hosts, proven: &[&Serving]) -> Vec<Serving> {
     let id = |s: &Serving| Some(plan::Ref::Id(hosts.get(&s.host)?.id(s.container.as_ref()?).ok()?));
-    expected.iter().map(|s| Serving { container: id(s).or_else(|| s.container.clone()), ..s.clone() }).collect()
+    let resolve = |s: &&Serving| Serving { container: id(s).or_else(|| s.container.clone()), ..(*s).clone() };
+    proven.iter().map(resolve).collect()
 }
 
 fn unchanged(reason: String) -> RunReport {

@@ -17,22 +17,17 @@ pub(super) enum Proof {
     Before,
 }
 
-/// What is not as it should be, in words; empty means proven.
-pub(super) async fn mismatches(hosts: &Hosts, expected: &[Serving], proof: Proof) -> Vec<String> {
-    let found = found(hosts, expected, proof).await;
-    found.into_iter().map(|(serving, what)| format!("{}: {}: {what}", serving.host, serving.role)).collect()
-}
-
-/// The same as failures of the roles.
+/// What was not proven to serve once the run had gone over, as failures of the roles.
 pub(super) async fn failures(hosts: &Hosts, expected: &[Serving]) -> Vec<(HostName, Failure)> {
     let failure = |(serving, what): (Serving, String)| {
         let message = format!("after the switch: {what}");
         (serving.host, Failure { message, role: Some(serving.role), log: Vec::new() })
     };
-    found(hosts, expected, Proof::Brought).await.into_iter().map(failure).collect()
+    unproven(hosts, expected, Proof::Brought).await.into_iter().map(failure).collect()
 }
 
-async fn found(hosts: &Hosts, expected: &[Serving], proof: Proof) -> Vec<(Serving, String)> {
+/// What is not as it should be, and why in words; the rest is proven.
+pub(super) async fn unproven(hosts: &Hosts, expected: &[Serving], proof: Proof) -> Vec<(Serving, String)> {
     let checks = expected.iter().map(|serving| async move {
         let what = match hosts.get(&serving.host) {
             None => Some("it could not be asked".to_string()),
@@ -59,7 +54,7 @@ async fn check(host: &RunHost, serving: &Serving, proof: Proof) -> Result<Option
             let first_contact = proof == Proof::Before && routed.is_none() && runs(&container);
             return Ok((!first_contact).then(|| format!("the proxy routes to {found}, not to {}", container.name)));
         }
-        if let Some(why) = backend.as_ref().and_then(|backend| unproven(backend, proof)) {
+        if let Some(why) = backend.as_ref().and_then(|backend| doubt(backend, proof)) {
             return Ok(Some(format!("{}: {why}", container.name)));
         }
     }
@@ -67,7 +62,7 @@ async fn check(host: &RunHost, serving: &Serving, proof: Proof) -> Result<Option
 }
 
 /// A file says where a proxy would route; only one that runs does.
-fn unproven(backend: &BackendState, proof: Proof) -> Option<String> {
+fn doubt(backend: &BackendState, proof: Proof) -> Option<String> {
     let Some(server) = backend.servers.iter().find(|s| s.role == ServerRole::Ready) else {
         return Some("the proxy's files name it, and the proxy does not run or does not answer".to_string());
     };
