@@ -6,9 +6,9 @@ use crate::cli::hooks::Hooks;
 use crate::cli::session::Session;
 use crate::cli::{Failure, confirm, output};
 use crate::config::Config;
-use crate::effect::{Node, RegistryLogin};
+use crate::effect::{LeaseError, Node, RegistryLogin};
 use crate::execute::{LeasePlan, Leases, NoHooks, Run, RunReport, StageHooks};
-use crate::fleet::{Fleet, Holder};
+use crate::fleet::{Fleet, Holder, LeaseState};
 use crate::journal;
 use crate::mask::Masker;
 use crate::name::HostName;
@@ -76,11 +76,14 @@ impl Change<'_> {
         if self.args.dry_run {
             return self.show(session, &plan);
         }
+        if self.verb == RunVerb::Prune {
+            self.left_out = busy(session, fleet, &plan);
+        }
         if plan.is_empty() {
             if self.verb != RunVerb::Prune {
                 session.board.say(&render::plan::plan(&plan));
             }
-            return Ok(());
+            return self.left_out.take().map_or(Ok(()), Err);
         }
         session.board.say(&render::plan::plan(&plan));
         let confirmed = self.confirm(session).await?;
@@ -145,7 +148,7 @@ impl Change<'_> {
             return failure.map_or(Ok(leases), Err);
         }
         self.only = Some(leases.hosts().cloned().collect());
-        self.left_out = failure;
+        self.left_out = failure.or(self.left_out.take());
         Ok(leases)
     }
 
@@ -263,6 +266,16 @@ impl Change<'_> {
             Some(failure) => Err(failure),
         }
     }
+}
+
+/// A host that a prune leaves alone because another run holds it: that is exit 5, also where nothing else is to be done.
+fn busy(session: &Session, fleet: &Fleet, plan: &Plan) -> Option<Failure> {
+    let untouched = |host: &HostName| session.scope.hosts.contains(host) && !plan.hosts.contains(host);
+    let mut others = fleet.reachable().filter(|(host, _)| untouched(host));
+    others.find_map(|(host, facts)| match &facts.lease {
+        LeaseState::Held(holder) => Some(Failure::lease(host, &LeaseError::Held(holder.clone()))),
+        LeaseState::Free => None,
+    })
 }
 
 /// Facts may not be lost (design, rule 11).

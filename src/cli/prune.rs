@@ -5,8 +5,8 @@ use crate::cli::flow::{self, Change};
 use crate::cli::session::Session;
 use crate::cli::{Failure, output};
 use crate::config::VerbKind;
-use crate::fleet::Fleet;
-use crate::history::Verdict;
+use crate::fleet::{Fleet, LeaseState};
+use crate::history::{Item, Verdict};
 use crate::name::HostName;
 use crate::plan::{self, PruneRequest};
 use crate::release::RunVerb;
@@ -74,6 +74,8 @@ pub(crate) async fn run(global: Global, args: PruneArgs) -> Result<(), Failure> 
         change.plan(&session, &fleet)?;
         return show(&session, &verdicts);
     }
+    change.plan(&session, &fleet)?;
+    warn(&session, &fleet, &verdicts);
     change.go(&session, &connections, &fleet).await
 }
 
@@ -85,6 +87,16 @@ fn show(session: &Session, verdicts: &Mutex<Vec<Verdict>>) -> Result<(), Failure
         false => {
             output::print(&view.table());
             Ok(())
+        }
+    }
+}
+
+/// Whoever reads cron's mail hears of hosts that are never cleaned. A host that a run holds now is told by exit 5.
+fn warn(session: &Session, fleet: &Fleet, verdicts: &Mutex<Vec<Verdict>>) {
+    let held = |host: &HostName| fleet.facts(host).is_some_and(|facts| facts.lease != LeaseState::Free);
+    for verdict in verdicts.lock().iter().flat_map(|verdicts| verdicts.iter()) {
+        if verdict.item == Item::Host && !held(&verdict.host) {
+            session.board.warn(&format!("warning: {}: left alone: {}", verdict.host, verdict.reason));
         }
     }
 }
