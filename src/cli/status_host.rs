@@ -92,7 +92,7 @@ impl View<'_> {
         let Some(container) = serving else { return vec![format!("{what} ({label}) should serve and nothing does")] };
         let mut drift = Vec::new();
         let actual = self.serves(host, role);
-        if actual.is_none_or(|actual| actual.content != expected.content || actual.version != expected.version) {
+        if actual.is_none_or(|actual| !self.history.same_content(actual, expected)) {
             let serves =
                 actual.map_or_else(|| container.name.clone(), |a| format!("{} ({})", a.version.short(), a.label()));
             drift.push(format!("{what} ({label}) should serve; {serves} does"));

@@ -1,5 +1,6 @@
 //! The merged history.
 
+use crate::history::content::Contents;
 use crate::name::{ContainerId, Digest, HostName, ImageRef, RoleName, RunId, Version};
 use crate::release::{Outcome, ReleaseKind, ReleaseRecord};
 use jiff::Timestamp;
@@ -51,6 +52,15 @@ pub struct Release {
     pub running: BTreeMap<HostName, BTreeSet<RoleName>>,
     /// Where it could be started without pulling (what serves included): host → role → how.
     pub available: BTreeMap<HostName, BTreeMap<RoleName, Availability>>,
+}
+
+impl History {
+    /// Whether two of its releases are made of the same: the same build and, by every role's specification and secret
+    /// prints, the same configuration.
+    pub fn same_content(&self, a: &Release, b: &Release) -> bool {
+        let contents = Contents::of(&self.releases);
+        contents.of_release(a) == contents.of_release(b)
+    }
 }
 
 impl Release {
