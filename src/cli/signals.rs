@@ -22,8 +22,13 @@ pub(crate) fn watch(board: Arc<Board>) -> CancellationToken {
             match std::mem::take(&mut first) {
                 true => {
                     token.cancel();
-                    if board.seen().plan.is_some() {
-                        board.warn("Finishing the running steps, then going back. Again to abort at once.");
+                    let seen = board.seen();
+                    match &seen.plan {
+                        None => {}
+                        Some(plan) if seen.is_past_changes(plan) => {
+                            board.warn("Every host has switched: finishing. Again to abort at once.");
+                        }
+                        Some(_) => board.warn("Finishing the running steps, then going back. Again to abort at once."),
                     }
                 }
                 false => abort(&board),

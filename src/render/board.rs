@@ -3,7 +3,7 @@
 use crate::event::{self, Event, Sink};
 use crate::mask::Masker;
 use crate::name::HostName;
-use crate::plan::{Plan, Serving};
+use crate::plan::{Plan, Serving, StageKind};
 use crate::render::bars::Bars;
 use crate::render::narrate::{self, Level};
 use crate::render::{time, words};
@@ -69,7 +69,7 @@ pub struct Seen {
     pub last: BTreeMap<HostName, String>,
     /// Stages that ended, and how long they took.
     pub stages: Vec<(usize, Duration)>,
-    /// What was found to serve at the end.
+    /// What was proven to serve at the end; what is not as it should be is not in it.
     pub serving: Vec<Serving>,
     /// From the first event of the run to the last.
     pub total: Duration,
@@ -195,6 +195,13 @@ impl Screen {
 }
 
 impl Seen {
+    /// Whether every stage that can still go back has ended.
+    pub fn is_past_changes(&self, plan: &Plan) -> bool {
+        let before = |kind| matches!(kind, StageKind::Prepare | StageKind::Change);
+        let ended = |stage: usize| self.stages.iter().any(|(ended, _)| *ended == stage);
+        plan.stages.iter().enumerate().filter(|(_, stage)| before(stage.kind)).all(|(index, _)| ended(index))
+    }
+
     fn take(&mut self, event: &Event) {
         match event {
             Event::Started { plan } => {
