@@ -13,7 +13,7 @@ for d in "$@"; do
       fi;
     done || exit 77;
   else
-    case "$(ls -d "$d" 2>&1)" in *denied*) echo "cannot read $d: permission denied" >&2; exit 77;; esac;
+    case "$(LC_ALL=C ls -d "$d" 2>&1)" in *": Permission denied") echo "cannot read $d: permission denied" >&2; exit 77;; esac;
   fi;
 done;
 echo "@done"

@@ -8,7 +8,7 @@ for s in "$@"; do
   if [ -S "$s" ]; then
     if [ -r "$s" ] && [ -w "$s" ]; then echo "@usable $s"; else echo "@denied $s"; fi;
   else
-    case "$(ls -d "$s" 2>&1)" in *denied*) echo "@denied $s";; esac;
+    case "$(LC_ALL=C ls -d "$s" 2>&1)" in *": Permission denied") echo "@denied $s";; esac;
   fi;
 done;
 command -v docker > /dev/null 2>&1 && echo "@cli";
