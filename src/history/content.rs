@@ -1,6 +1,7 @@
 //! Which releases have the same content.
 //!
-//! A rollback's content is that of the release it points at. Two deployments have the same content when version,
+//! A rollback's content is that of the release it points at, unless today's configuration was put around that release's
+//! image: then it is as good as a deployment. Two deployments have the same content when version,
 //! digest and every role's specification and secret prints are equal.
 
 use crate::history::Release;
@@ -62,8 +63,9 @@ fn root(by_run: &BTreeMap<&RunId, &Release>, start: &RunId) -> Content {
     let mut run = start;
     while seen.insert(run) {
         match by_run.get(run).map(|r| (&r.kind, r)) {
-            Some((ReleaseKind::Rollback { of: Some(of) }, _)) => run = of,
-            Some((ReleaseKind::Rollback { of: None }, r)) => return Content::Version(r.version.clone()),
+            Some((ReleaseKind::Rollback { current_config: true, .. }, _)) => break,
+            Some((ReleaseKind::Rollback { of: Some(of), .. }, _)) => run = of,
+            Some((ReleaseKind::Rollback { of: None, .. }, r)) => return Content::Version(r.version.clone()),
             Some((ReleaseKind::Deploy | ReleaseKind::Adopted, _)) | None => break,
         }
     }

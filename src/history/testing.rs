@@ -215,12 +215,23 @@ impl World {
     pub(crate) fn rollback(&mut self, text: Option<&str>, ends: Ends) -> Option<RunId> {
         let history = self.history();
         let target = history.resolve(text, &self.scope()).ok()?.release.clone();
-        let kind = ReleaseKind::Rollback { of: target.run.clone() };
+        let kind = ReleaseKind::Rollback { of: target.run.clone(), current_config: false };
         let version = target.version.clone();
         Some(self.go(kind, version.as_str(), ends, |world, _, host, role| {
             let id = target.availability(host, role).and_then(|a| a.container()).unwrap();
             world.hosts[host].containers.iter().find(|c| &c.id == id).unwrap().clone()
         }))
+    }
+
+    /// `rollback --config current`: new containers of an older version's image.
+    pub(crate) fn rollback_with_current_config(&mut self, text: &str, ends: Ends) -> RunId {
+        let target = self.history().resolve(Some(text), &Scope::new()).unwrap().release.clone();
+        let kind = ReleaseKind::Rollback { of: target.run.clone(), current_config: true };
+        let version = target.version.clone();
+        self.go(kind, version.as_str(), ends, |world, run, _, role| {
+            world.containers += 1;
+            container(world.containers, role.as_str(), version.as_str(), Some(run), world.now)
+        })
     }
 
     fn go(

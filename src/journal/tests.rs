@@ -22,7 +22,7 @@ fn entry(fact: Fact) -> Entry {
 fn all_facts() -> Vec<Entry> {
     let role = || "web".parse().unwrap();
     let id = |digit: &str| digit.repeat(64).parse().unwrap();
-    let kind = ReleaseKind::Rollback { of: Some("01JGZ3V8Q4N5X6Y7Z8A9B0C1D1".parse().unwrap()) };
+    let kind = ReleaseKind::Rollback { of: Some("01JGZ3V8Q4N5X6Y7Z8A9B0C1D1".parse().unwrap()), current_config: false };
     let release = |kind| Some(IntendedRelease { number: 43, kind, version: "v1".parse().unwrap() });
     let hosts = || vec!["10.0.0.1".parse().unwrap(), "host-2".parse().unwrap()];
     let intent = |verb, release| Fact::Intent { verb, release, actor: "alice@laptop".into(), hosts: hosts() };

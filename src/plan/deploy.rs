@@ -43,7 +43,7 @@ pub(super) fn recreate(
     of: Option<RunId>,
 ) -> Result<Plan, Refusal> {
     secrets_are_known(config, request)?;
-    let kind = ReleaseKind::Rollback { of };
+    let kind = ReleaseKind::Rollback { of, current_config: true };
     Planner { config, fleet, request, history, verb: RunVerb::Rollback, kind }.plan()
 }
 

@@ -316,7 +316,7 @@ impl Rollback<'_> {
             schema: SCHEMA,
             run: request.run.clone(),
             number,
-            kind: ReleaseKind::Rollback { of: target.content.clone() },
+            kind: ReleaseKind::Rollback { of: target.content.clone(), current_config: false },
             service: self.config.service.clone(),
             destination: self.config.destination.clone(),
             version: target.version.clone(),

@@ -54,6 +54,10 @@ pub enum ReleaseKind {
         /// The run whose content serves again.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         of: Option<RunId>,
+        /// `--config current`: only the image is that run's. With the configuration of its day around it, the content
+        /// is this release's own.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        current_config: bool,
     },
     /// Found serving at first contact.
     Adopted,

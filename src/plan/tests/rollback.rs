@@ -13,7 +13,7 @@ fn a_rollback_starts_what_was_kept_on_all_hosts_at_once_and_pulls_nothing() {
     let plan = sound(rollback(&config(&world), &ready(&world), &rollback_request(&world, None)).unwrap());
     let release = plan.release.clone().unwrap();
     assert_eq!((release.version.as_str(), release.number), ("v1", 3));
-    assert_eq!(release.kind, ReleaseKind::Rollback { of: Some(first) });
+    assert_eq!(release.kind, ReleaseKind::Rollback { of: Some(first), current_config: false });
     assert!(plan.steps().all(|(_, _, step)| !matches!(step.action, Action::Pull { .. } | Action::Create { .. })));
     let mut a = plan;
     a.stages.iter_mut().for_each(|s| s.lanes.retain(|l| l.host.as_str() == "a"));
@@ -72,4 +72,20 @@ fn a_fleet_left_mixed_by_a_killed_run_becomes_one_again() {
     let changed: Vec<_> = plan.stages.iter().flat_map(|s| &s.lanes).map(|l| l.host.to_string()).collect();
     assert_eq!(changed, ["a", "a"], "only the host that had gone over: {}", text(&plan));
     assert_eq!(plan.abandoned.values().map(Vec::len).collect::<Vec<_>>(), [1, 1]);
+}
+
+#[test]
+fn what_todays_configuration_made_of_an_old_image_is_not_the_old_release() {
+    let mut world = World::new(&["a", "b"], &["web"]);
+    world.deploy("v1", Ends::Well);
+    world.deploy("v2", Ends::Well);
+    world.rollback_with_current_config("v1", Ends::Well);
+    let back = |target| sound(rollback(&config(&world), &ready(&world), &rollback_request(&world, target)).unwrap());
+    assert!(back(Some("v3")).is_empty(), "it serves");
+    for target in [Some("@1"), None] {
+        let plan = back(target);
+        assert!(!plan.is_empty(), "{target:?}: the first release has another environment");
+        let serving: Vec<_> = plan.steps().filter(|(_, _, s)| matches!(s.action, Action::Start { .. })).collect();
+        assert_eq!(serving.len(), 2, "{}", text(&plan));
+    }
 }
