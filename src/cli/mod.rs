@@ -84,7 +84,8 @@ fn trace(global: &Global) {
     let level = match global.verbose {
         0 => return,
         1 => "windlass=debug",
-        _ => "windlass=trace,russh=debug,bollard=debug",
+        // Not bollard's debug: it prints the bodies of requests, and a container's creation holds the secrets.
+        _ => "windlass=trace,russh=debug,bollard=info",
     };
     let filter = tracing_subscriber::EnvFilter::new(level);
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
