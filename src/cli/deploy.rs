@@ -23,7 +23,8 @@ Examples:
 ///
 /// Resolves the version's image once, pulls it on every host, and starts it beside what serves: on one host first,
 /// then on the rest. The proxy sends traffic over when its own health check has passed, and the old container is
-/// drained, stopped and retained. When a host fails, every host that changed goes back.
+/// drained, stopped and retained. (A role that publishes host ports cannot run twice: there the old one stops first.)
+/// When a host fails, every host that changed goes back.
 ///
 /// The version is --version, else the environment's VERSION, else the git commit. Build and push it first.
 #[derive(Debug, Args)]
@@ -55,7 +56,8 @@ pub(crate) async fn release(global: Global, args: DeployArgs, setup: bool) -> Re
     let config = &session.project.config;
     let wanted = image::wanted(args.version.as_ref(), args.image.as_ref(), &config.repository, &session.project.root)?;
     let (verb, command) = if setup { (RunVerb::Setup, "setup") } else { (RunVerb::Deploy, "deploy") };
-    let hooks = (!args.run.skip_hooks).then(|| Hooks::new(&session, command, wanted.version.as_str()));
+    let hooks =
+        (!args.run.skip_hooks && !args.run.dry_run).then(|| Hooks::new(&session, command, wanted.version.as_str()));
     if let Some(hooks) = &hooks {
         hooks.run("pre-connect", &session.cancel).await?;
     }

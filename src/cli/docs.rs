@@ -6,7 +6,7 @@ use clap::Args;
 
 const EXAMPLES: &str = "\
 Examples:
-  windlass docs            the sections, and the keys at the root
+  windlass docs            the sections
   windlass docs proxy      every key of one section, with an example";
 
 /// Explain the configuration, section by section

@@ -13,7 +13,7 @@ use crate::journal;
 use crate::mask::Masker;
 use crate::name::HostName;
 use crate::observe::Connections;
-use crate::plan::{Plan, Refusal, Request};
+use crate::plan::{Plan, Refusal, Request, StageKind};
 use crate::release::{FingerprintKey, Outcome, RunVerb};
 use crate::render::{self, words};
 use crate::secret::Secret;
@@ -58,7 +58,8 @@ impl Change<'_> {
             scope,
             skip_unreachable: self.args.skip_unreachable,
             secrets: self.secrets.clone(),
-            key: self.key.clone(),
+            // Another first deployment may have written one since.
+            key: common_key(fleet).unwrap_or_else(|| self.key.clone()),
         };
         let mut plan = (self.planner)(self.config, fleet, request)?;
         plan.notes.extend(self.notes.iter().cloned());
@@ -201,8 +202,10 @@ impl Change<'_> {
             // Somebody still looks at them; dropping the last one gives them back.
             Err(leases) => drop(leases),
         }
-        let (plan, report) = result?;
-        self.conclude(session, &plan, &report).await
+        match result? {
+            Some((plan, report)) => self.conclude(session, &plan, &report).await,
+            None => Ok(()),
+        }
     }
 
     async fn run(
@@ -211,15 +214,31 @@ impl Change<'_> {
         connections: &Connections,
         leases: Arc<Leases>,
         confirmed: Option<&Plan>,
-    ) -> Result<(Plan, RunReport), Failure> {
+    ) -> Result<Option<(Plan, RunReport)>, Failure> {
         // What the engines had accepted from others before the leases were ours still completes: look again.
         let fleet = session.observe(connections).await?;
         let plan = self.plan(session, &fleet)?;
-        if confirmed.is_some_and(|seen| *seen != plan) {
+        let leased = |host: &HostName| leases.hosts().any(|leased| leased == host);
+        if let Some(host) = plan.hosts.iter().find(|host| !leased(host)) {
+            return Err(Failure::refused(format!("{host} answers only now and is not leased; nothing was changed"))
+                .hint("run the command again"));
+        }
+        if confirmed.is_some_and(|seen| essence(seen) != essence(&plan)) {
             return Err(Failure::refused(
                 "the fleet changed while you were reading, and with it the plan; nothing was changed",
             )
             .hint("run the command again to see the new plan"));
+        }
+        if plan.is_empty() {
+            // Whoever held the lease before has done it.
+            if self.verb != RunVerb::Prune {
+                session.board.say(&render::plan::plan(&plan));
+            }
+            return Ok(None);
+        }
+        if let (Some(hooks), Some(release)) = (&self.hooks, &plan.release) {
+            // A rollback knows its version only now.
+            self.hooks = Some(Arc::new(hooks.of_version(&self.config.service, &release.version)));
         }
         if let Some(hooks) = &self.hooks {
             hooks.with("LOCK", "true").run("pre-deploy", &session.cancel).await?;
@@ -227,6 +246,7 @@ impl Change<'_> {
         if session.cancel.is_cancelled() {
             return Err(Failure::interrupted());
         }
+        self.key = common_key(&fleet).unwrap_or_else(|| self.key.clone());
         let stage_hooks: Arc<dyn StageHooks> = match &self.hooks {
             Some(hooks) => hooks.clone(),
             None => Arc::new(NoHooks),
@@ -245,11 +265,15 @@ impl Change<'_> {
             hooks: stage_hooks,
             cancel: session.cancel.clone(),
         };
-        Ok((plan, run.go().await))
+        Ok(Some((plan, run.go().await)))
     }
 
     async fn conclude(&self, session: &Session, plan: &Plan, report: &RunReport) -> Result<(), Failure> {
         session.board.close();
+        if !report.begun {
+            let reason = report.reason.as_deref().unwrap_or("the run could not begin");
+            return Err(Failure::refused(format!("{reason}; nothing was changed")));
+        }
         let flags = session.global.flags();
         if let Some(hooks) = self.hooks.as_ref().filter(|_| report.outcome == Outcome::Succeeded) {
             let runtime = session.board.seen().total.as_secs().to_string();
@@ -260,11 +284,10 @@ impl Change<'_> {
         }
         session.board.say(&render::summary(plan, report.outcome, &session.board.seen(), &flags));
         let interrupted = session.cancel.is_cancelled();
-        match Failure::of_run(report.outcome, interrupted, report.reason.as_deref()) {
-            None if !report.unrecorded.is_empty() => Err(unrecorded(report)),
-            None => Ok(()),
-            Some(failure) => Err(failure),
+        if !report.unrecorded.is_empty() && report.outcome != Outcome::Unverified {
+            return Err(unrecorded(report));
         }
+        Failure::of_run(report.outcome, interrupted, report.reason.as_deref()).map_or(Ok(()), Err)
     }
 }
 
@@ -281,14 +304,29 @@ fn busy(session: &Session, fleet: &Fleet, plan: &Plan) -> Option<Failure> {
 /// Facts may not be lost (design, rule 11).
 fn unrecorded(report: &RunReport) -> Failure {
     let hosts = words::hosts(report.unrecorded.iter().map(|(host, _)| host), usize::MAX);
-    let text = format!("the release serves, but its outcome could not be written down on {hosts}");
+    let text = match report.outcome {
+        Outcome::Succeeded => format!("the release serves, but its outcome could not be written down on {hosts}"),
+        _ => format!("what served before serves, but the outcome could not be written down on {hosts}"),
+    };
     Failure::new(crate::cli::Kind::Mixed, text)
         .hint("make room or repair the state directory there; the next run writes what is missing")
 }
 
+/// What somebody who was asked has said yes to: not the ages in a prune's reasons, which go on.
+fn essence(plan: &Plan) -> Plan {
+    let mut plan = plan.clone();
+    plan.stages.retain(|stage| stage.kind != StageKind::Prune);
+    plan.notes.clear();
+    plan
+}
+
+fn common_key(fleet: &Fleet) -> Option<FingerprintKey> {
+    fleet.reachable().find_map(|(_, facts)| facts.key.clone())
+}
+
 /// The key of secret prints: the first host's that has one, else a new one.
 pub(crate) fn key(fleet: &Fleet) -> Result<FingerprintKey, Failure> {
-    if let Some(key) = fleet.reachable().find_map(|(_, facts)| facts.key.clone()) {
+    if let Some(key) = common_key(fleet) {
         return Ok(key);
     }
     let bytes: [u8; FingerprintKey::LEN] = rand::random();

@@ -5,7 +5,7 @@ use crate::cli::session::Session;
 use crate::event::{Event, Sink};
 use crate::execute::StageHooks;
 use crate::mask::{MaskedLines, Masker};
-use crate::name::HostName;
+use crate::name::{HostName, ServiceName, Version};
 use crate::secret::Secret;
 use async_trait::async_trait;
 use std::collections::BTreeMap;
@@ -75,6 +75,11 @@ impl Hooks {
             sink: session.board.clone(),
             cancel: session.cancel.clone(),
         })
+    }
+
+    /// The same hooks for the version that a plan came to.
+    pub(crate) fn of_version(&self, service: &ServiceName, version: &Version) -> Self {
+        self.with("VERSION", version.as_str()).with("SERVICE_VERSION", &format!("{service}@{}", version.short()))
     }
 
     /// The same hooks with one more fact.

@@ -21,7 +21,7 @@ Examples:
 /// Keep others from changing the service, or see who does
 ///
 /// While a run changes the service it holds a lease on every host, which ends by itself when the run ends or dies.
-/// `lock acquire` is for people: it stays until `lock release`, and deploy, rollback and prune exit 5 meanwhile.
+/// `lock acquire` is for people: it stays until `lock release`, and setup, deploy, rollback and prune exit 5 meanwhile.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct LockArgs {

@@ -27,7 +27,8 @@ Examples:
 ///
 /// Removes stopped containers that stopped serving more than three days ago, then the images that nothing needs.
 /// Never what serves, never the last stable release, and nothing on a host whose journal cannot be read or holds a run
-/// without an end. With nothing to do it prints nothing and exits 0; when another run holds the lease it exits 5.
+/// without an end. With nothing to do it prints nothing and exits 0. A host on which another run holds the lease
+/// is left alone, and the exit code is then 5.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct PruneArgs {

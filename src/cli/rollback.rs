@@ -12,7 +12,7 @@ use clap::{Args, ValueEnum};
 
 const EXAMPLES: &str = "\
 Examples:
-  windlass rollback              back to the release before, wherever it is retained
+  windlass rollback              back to the last stable release before
   windlass rollback v1           to a version, or a unique prefix of one
   windlass rollback v41          to exactly that release
   windlass rollback --dry-run    what would be started where, and nothing else";
@@ -20,11 +20,11 @@ Examples:
 /// Haul a release back in
 ///
 /// Starts the retained container of an earlier release on every host and sends traffic back to it when it is healthy.
-/// Nothing is pulled and no secret is read: the container has the environment, secrets, mounts and command it ran
-/// with. Every host is asked first; when one lacks the target, nothing is changed anywhere.
+/// Nothing is pulled, and no secrets file is read (but for `--config current`): the container has the environment,
+/// secrets, mounts and command it ran with. Every host in scope is asked first; when one lacks the target, nothing is changed anywhere.
 ///
 /// TARGET is a version, a unique prefix of one, or a release such as v41. Without it: the newest stable release older
-/// than what serves that all hosts have. Where a version is itself called v41, write @41 for the release.
+/// than what serves that all hosts in scope have. Where a version is itself called v41, write @41 for the release.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct RollbackArgs {
@@ -54,7 +54,7 @@ pub(crate) async fn run(global: Global, args: RollbackArgs) -> Result<(), Failur
         })?;
     let config = &session.project.config;
     let target = args.target.clone().unwrap_or_default();
-    let hooks = (!args.run.skip_hooks).then(|| Hooks::new(&session, "rollback", &target));
+    let hooks = (!args.run.skip_hooks && !args.run.dry_run).then(|| Hooks::new(&session, "rollback", &target));
     if let Some(hooks) = &hooks {
         hooks.run("pre-connect", &session.cancel).await?;
     }

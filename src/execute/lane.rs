@@ -33,10 +33,16 @@ impl LaneContext<'_> {
     /// Runs a lane. In a prepare or change stage the first failure ends it and stops all others.
     pub(super) async fn run(&self, host: &RunHost, kind: StageKind, place: (usize, usize), lane: &Lane) -> LaneResult {
         let goes_on = matches!(kind, StageKind::Retire | StageKind::Prune);
+        let mut left_alone = Vec::new();
         let mut result = LaneResult::default();
         for (index, step) in lane.steps.iter().enumerate() {
             if self.stop.is_cancelled() && kind != StageKind::Retire {
                 break;
+            }
+            // What could not be drained or taken out of the proxy may still answer requests: it is not stopped.
+            let container = crate::plan::container_of(&step.action);
+            if container.is_some_and(|c| left_alone.contains(&c)) {
+                continue;
             }
             let id = StepId { stage: place.0, lane: place.1, step: index };
             result.begun = index + 1;
@@ -45,6 +51,7 @@ impl LaneContext<'_> {
                 Some(Ok(())) => count(&mut result.removed, &step.action),
                 Some(Err(failure)) => {
                     result.failures.push(failure);
+                    left_alone.extend(container);
                     if !goes_on {
                         self.stop.cancel();
                         break;

@@ -7,6 +7,8 @@ use crate::release::Outcome;
 /// The result of a run, verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunReport {
+    /// Whether anything may have been changed. If not, `reason` says why the run did not begin.
+    pub begun: bool,
     /// How it ended.
     pub outcome: Outcome,
     /// Why it did not succeed, in one line.

@@ -130,7 +130,7 @@ impl Run {
             progress.reason().or_else(|| mismatches.first().cloned()).filter(|_| outcome != Outcome::Succeeded);
         let unrecorded = record::outcome(means, hosts, &self.plan, outcome, reason.as_deref()).await;
         let failures = progress.failures.into_iter().chain(progress.late).collect();
-        RunReport { outcome, reason, failures, mismatches, warnings: progress.warnings, unrecorded }
+        RunReport { begun: true, outcome, reason, failures, mismatches, warnings: progress.warnings, unrecorded }
     }
 
     async fn stages(&self, hosts: &Hosts, means: &Means<'_>) -> Progress {
@@ -323,6 +323,7 @@ fn resolved(hosts: &Hosts, proven: &[&Serving]) -> Vec<Serving> {
 
 fn unchanged(reason: String) -> RunReport {
     RunReport {
+        begun: false,
         outcome: Outcome::Reverted,
         reason: Some(reason),
         failures: Vec::new(),

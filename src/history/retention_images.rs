@@ -31,8 +31,12 @@ pub(super) fn image_verdicts(
             }
             let used = remaining.iter().find(|c| uses(c, image)).map(|c| c.name.clone());
             let needed = || protected.releases.iter().find(|r| refers(r, image)).map(|r| r.label());
+            // Another destination or service may share the repository and have pulled what it has not created yet.
+            let known = history.releases.iter().any(|r| refers(r, image))
+                || facts.all_containers.iter().any(|c| dropped.contains(&c.id) && uses(c, image));
             let reason = match used {
                 Some(container) => Reason::UsedBy { container },
+                None if !known => Reason::NotReleased,
                 None => needed().map_or(Reason::Unused, |release| Reason::ReferredToBy { release }),
             };
             let owned = |names: Vec<&String>| names.into_iter().cloned().collect();

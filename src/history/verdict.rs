@@ -126,6 +126,8 @@ pub enum Reason {
     },
     /// No container that stays and no release that is kept needs it.
     Unused,
+    /// No release of this service names it: somebody else may be about to use it.
+    NotReleased,
 }
 
 impl Verdict {
@@ -161,6 +163,7 @@ impl fmt::Display for Reason {
             Self::UsedBy { container } => write!(f, "used by {container}"),
             Self::ReferredToBy { release } => write!(f, "image of {release}"),
             Self::Unused => f.write_str("no container and no kept release needs it"),
+            Self::NotReleased => f.write_str("no release of this service names it"),
         }
     }
 }

@@ -17,7 +17,8 @@ pub(super) fn adoptions(config: &Config, fleet: &Fleet, history: &History, reque
             let found = history::serving(facts, &config.service, config.destination.as_ref(), &role.name);
             let known = release_serving(history, &host.name, &role.name).is_some_and(|r| r.run.is_some());
             let unknown = found.filter(|_| !known);
-            let Some((container, version)) = unknown.and_then(|c| Some((c, c.version()?))) else { continue };
+            let runs = unknown.filter(|c| c.state.is_running());
+            let Some((container, version)) = runs.and_then(|c| Some((c, c.version()?))) else { continue };
             by_version.entry(version).or_default().push((host.name.clone(), role.name.clone(), container));
         }
     }

@@ -26,6 +26,9 @@ pub(super) fn steps(
     }
     let proxied = config.roles.iter().any(|r| r.spec.route.is_some() && r.hosts.iter().any(|h| h.name == *host));
     let runs = facts.proxy.container.as_ref().is_some_and(|c| c.running);
+    if proxied && runs {
+        proxy_is_readable(host, facts)?;
+    }
     if proxied && !runs {
         ports_are_free(config, host, facts)?;
         actions.extend(proxy_image(config, facts)?);
@@ -52,6 +55,14 @@ fn settings(config: &Config, facts: &HostFacts) -> ProxySettings {
         home: facts.home.dir().to_string(),
         uid: if facts.engine.rootless { 0 } else { facts.home.uid },
     }
+}
+
+/// Where the proxy does not say what it routes to, nothing is changed: the way back would not be known.
+fn proxy_is_readable(host: &HostName, facts: &HostFacts) -> Result<(), Refusal> {
+    let Some(why) = &facts.proxy.unreadable else { return Ok(()) };
+    let message = format!("the proxy on {host} does not say what it routes to: {why}");
+    Err(Refusal::new(message)
+        .hint(format!("look at `docker logs windlass-proxy` on {host}, and at the file named above")))
 }
 
 fn ports_are_free(config: &Config, host: &HostName, facts: &HostFacts) -> Result<(), Refusal> {

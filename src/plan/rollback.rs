@@ -185,6 +185,12 @@ impl Rollback<'_> {
             _ => None,
         };
         let spec = as_retained(spec, retained);
+        if self.recorded(role, target).is_none() && spec.route.is_some() {
+            work.notes.push(format!(
+                "{}: no release recorded its port and health check; today's configuration says them",
+                role.name
+            ));
+        }
         let run = &self.request.request.run;
         let change = deploy::change(self.config, facts, &role.name, &spec, incoming, now, run);
         if change.stop_first {
@@ -237,10 +243,13 @@ impl Rollback<'_> {
         Step { action, undo: Vec::new() }
     }
 
+    fn recorded<'t>(&self, role: &Role, target: &'t Release) -> Option<&'t RoleSpec> {
+        target.record.as_ref()?.roles.get(&role.name)?.spec.as_ref()
+    }
+
     /// The target's specification with today's side of the route.
     fn spec(&self, role: &Role, target: &Release) -> RoleSpec {
-        let recorded = target.record.as_ref().and_then(|r| r.roles.get(&role.name)).and_then(|r| r.spec.clone());
-        let Some(mut spec) = recorded else { return role.spec.clone() };
+        let Some(mut spec) = self.recorded(role, target).cloned() else { return role.spec.clone() };
         spec.route = match (&spec.route, &role.spec.route) {
             (Some(then), Some(today)) => {
                 Some(Route { app_port: then.app_port, check: then.check.clone(), ..today.clone() })
