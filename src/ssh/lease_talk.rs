@@ -9,9 +9,6 @@ use crate::fleet::Holder;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-/// One beat: read a line, answer it. It runs under `timeout`, because dash's `read` has none.
-const BEAT_SCRIPT: &str = r#"read -r l || exit 9; printf "windlass echo %s" "$l"; echo"#;
-
 /// Longest line that is kept; the rest of a longer one is dropped.
 const LINE_LIMIT: usize = 64 << 10;
 
@@ -21,7 +18,7 @@ pub(super) fn opening_line(request: &LeaseRequest) -> Result<String, SshError> {
     let kamal = request.kamal_lock.as_deref().unwrap_or("");
     let details = kamal_details(&request.holder);
     let silence = SILENCE.to_string();
-    let arguments = [&request.dir, &holder, &silence, BEAT_SCRIPT, kamal, &details, request.holder.run.as_str()];
+    let arguments = [&request.dir, &holder, &silence, kamal, &details, request.holder.run.as_str()];
     command_line("take the lease", include_str!("scripts/lease.sh"), &arguments)
 }
 

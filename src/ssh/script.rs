@@ -2,7 +2,8 @@
 //!
 //! A script goes as `exec sh -c 'SCRIPT' windlass ARG…`: login shells of every family understand that line, `exec`
 //! makes the script a child of sshd itself, and data travels on standard input. Scripts are for POSIX sh (dash, busybox)
-//! and hold no single quote, backslash or exclamation mark, so that one pair of single quotes is enough in any shell.
+//! and hold no single quote, backslash or exclamation mark (but before a blank), so that one pair of single quotes is enough
+//! in any shell.
 
 use super::connect::Connection;
 use super::error::SshError;
@@ -72,7 +73,8 @@ mod tests {
     fn scripts_are_safe_in_any_login_shell_and_parse_as_one_line() {
         for source in ALL {
             let script = one_line(source);
-            assert!(!script.contains(['\'', '\\', '!', '\n']), "{script}");
+            // csh leaves an exclamation mark alone when a blank follows.
+            assert!(!script.replace("! ", "").contains(['\'', '\\', '!', '\n']), "{script}");
             let line = command_line("x", source, &[]).unwrap();
             assert_eq!(line, format!("exec sh -c '{script}' windlass"));
             let checked = std::process::Command::new("sh").args(["-n", "-c", &script]).status().unwrap();

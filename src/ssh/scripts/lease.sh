@@ -1,6 +1,6 @@
 # Holds a lease for as long as standard input goes on. Lines of the protocol begin with "windlass ".
 #   $1 directory  $2 holder (JSON, one line)  $3 seconds of silence until the fence
-#   $4 script of one beat  $5 Kamal's lock directory, or nothing  $6 its details  $7 run id
+#   $4 Kamal's lock directory, or nothing  $5 its details  $6 run id
 # Exit: 75 held, 76 held by Kamal, 78 cannot fence, 127 a command is missing.
 umask 077;
 # The cleaning up goes on when the other end of our output is gone.
@@ -18,12 +18,12 @@ mkdir -p "$1" || exit 73;
 exec 9>> "$1/lease" || exit 73;
 # Somebody who only looks holds it for a moment.
 flock -n 9 || { sleep 1; flock -n 9; } || { say "held $(head -n 1 "$1/lease")"; exit 75; };
-k="$5";
+k="$4";
 if [ -n "$k" ]; then
   mkdir -p "$(dirname "$k")" || exit 73;
   # A directory with our mark is stale: its holder had the lease that we have now.
   if mkdir "$k" 2> /dev/null || [ -f "$k/windlass" ]; then
-    printf "%s" "$7" > "$k/windlass" && printf "%s" "$6" > "$k/details" || exit 73;
+    printf "%s" "$6" > "$k/windlass" && printf "%s" "$5" > "$k/details" || exit 73;
   elif [ -d "$k" ]; then
     say "kamal $(head -n 20 "$k/details" 2> /dev/null | tr -d "[:space:]")"; exit 76;
   else
@@ -31,14 +31,18 @@ if [ -n "$k" ]; then
   fi;
 fi;
 { printf "%s" "$2"; echo; } > "$1/lease" || exit 73;
-say holding;
-fence=;
-while :; do
-  timeout "$3" sh -c "$4" 9>&-;
-  case $? in 0) ;; 124|137|143) fence=1; break;; *) break;; esac;
-done;
-# The connection ends first: nothing that it still carries may happen once another run holds the lease.
-if [ -n "$fence" ]; then
+# The watchdog, with nothing of ours open: it would keep the lock or the channel. A beat is a signal to it; until it has
+# its trap the signal is ignored. Without a beat for long enough it ends the connection, and lets nobody stop it then.
+trap "" USR1;
+(
+  trap "b=1" USR1;
+  n=0;
+  while [ "$n" -lt "$3" ]; do
+    b=;
+    sleep 5;
+    if [ -n "$b" ]; then n=0; else n=$((n + 5)); fi;
+  done;
+  trap "" TERM;
   kill "$PPID" 2> /dev/null;
   i=0;
   while [ "$i" -lt 5 ] && kill -0 "$PPID" 2> /dev/null; do
@@ -46,7 +50,20 @@ if [ -n "$fence" ]; then
     sleep 1;
   done;
   kill -9 "$PPID" 2> /dev/null;
-fi;
+) < /dev/null > /dev/null 2>&1 9>&- &
+# The blank keeps csh from taking the mark for its history.
+w=$! ;
+say holding;
+# Answering forks nothing: while an engine starts containers, a busy host may hold up every fork for many seconds.
+while read -r l; do
+  printf "windlass echo %s" "$l";
+  echo;
+  kill -USR1 "$w" 2> /dev/null || break;
+done;
+# A watchdog that has begun to end the connection finishes: nothing that the connection still carries may happen once
+# another run holds the lease.
+kill "$w" 2> /dev/null;
+wait "$w" 2> /dev/null;
 if [ -n "$k" ] && [ -f "$k/windlass" ]; then
   rm -f "$k/details";
   rm -f "$k/windlass";
