@@ -5,6 +5,7 @@ mod operator;
 
 use operator::{Operator, config};
 use std::time::Duration;
+use windlass::event::Event;
 use windlass::release::Outcome;
 use windlass::secret::Secret;
 use windlass::sim::{ImageBehaviour, SimFleet};
@@ -162,4 +163,25 @@ async fn after_three_days_only_what_is_needed_is_left() {
     assert_eq!(left, ["app-web-v2", "app-web-v3"], "current and the last rollback target");
     assert_eq!(operator.rollback(None).await.report().outcome, Outcome::Succeeded);
     operator.assert_no_gap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_interrupt_at_any_event_before_the_point_of_no_return_goes_back() {
+    let at: [fn(&Event) -> bool; 6] = [
+        |e| matches!(e, Event::StageFinished { stage: 0, .. }),
+        |e| matches!(e, Event::StageStarted { stage: 1 }),
+        |e| matches!(e, Event::StageFinished { stage: 1, .. }),
+        |e| matches!(e, Event::StageStarted { stage: 2 }),
+        |e| matches!(e, Event::StepDone { step, .. } if (step.stage, step.step) == (1, 5)),
+        |e| matches!(e, Event::StepDone { step, .. } if (step.stage, step.step) == (2, 5)),
+    ];
+    for (n, at) in at.into_iter().enumerate() {
+        let mut operator = operator(&["a", "b", "c"], &["web"]);
+        operator.deploy("v1").await.report();
+        operator.interrupt_at = Some(at);
+        let report = operator.deploy("v2").await.report();
+        assert_eq!(report.outcome, Outcome::Interrupted, "{n}: {report:?}");
+        assert_serves(&operator, "v1").await;
+        operator.assert_no_gap();
+    }
 }

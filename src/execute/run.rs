@@ -139,6 +139,9 @@ impl Run {
         let context = LaneContext { means, leases: &self.leases, masker: &self.masker, stop: &stop };
         for (index, stage) in self.plan.stages.iter().enumerate() {
             if stop.is_cancelled() && stage.kind != StageKind::Retire {
+                // Before the point of no return everything goes back; after it only the pruning is left out.
+                let goes_back = matches!(stage.kind, StageKind::Prepare | StageKind::Change);
+                progress.interrupted |= goes_back && progress.failures.is_empty();
                 break;
             }
             let began = self.clock.elapsed();

@@ -32,6 +32,8 @@ pub struct Operator {
     pub secrets: BTreeMap<String, Secret<String>>,
     pub events: Arc<Mutex<Vec<Event>>>,
     pub cancel: CancellationToken,
+    /// Ctrl-C at the first event that this is true of.
+    pub interrupt_at: Option<fn(&Event) -> bool>,
     runs: Mutex<u64>,
 }
 
@@ -127,6 +129,7 @@ impl Operator {
             secrets: BTreeMap::from([("KEY".to_string(), Secret::new("s1".to_string()))]),
             events: Arc::default(),
             cancel: CancellationToken::new(),
+            interrupt_at: None,
             runs: Mutex::new(0),
         }
     }
@@ -194,6 +197,7 @@ impl Operator {
         };
         assert_eq!(plan::check(&plan), [], "{}", text(&plan));
         let events = self.events.clone();
+        let (interrupt, interrupt_at) = (self.cancel.clone(), self.interrupt_at);
         let run = Run {
             plan,
             nodes: connections.nodes.clone(),
@@ -203,7 +207,12 @@ impl Operator {
             key,
             clock,
             masker: windlass::mask::Masker::new(self.secrets.values()),
-            sink: Arc::new(move |event: Event| events.lock().unwrap_or_else(PoisonError::into_inner).push(event)),
+            sink: Arc::new(move |event: Event| {
+                if interrupt_at.is_some_and(|at| at(&event)) {
+                    interrupt.cancel();
+                }
+                events.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+            }),
             hooks: Arc::new(NoHooks),
             cancel: self.cancel.child_token(),
         };
