@@ -27,7 +27,7 @@ fn load(project: &Project) -> Hammer {
 fn assert_nothing_lost(load: Hammer, versions: &[&str]) -> Report {
     let report = load.stop();
     report.assert_none_failed();
-    assert!(report.requests() > 10_000, "that was no load: {} requests", report.requests());
+    assert!(report.requests() > 2_000, "that was no load: {} requests", report.requests());
     assert!(report.long_requests() >= HOSTS as u64, "long requests: {}", report.json["long"]);
     // What was in flight when the switch came is finished by the container that it came to.
     let first = versions[0];
