@@ -266,7 +266,8 @@ async fn a_flood_of_output_that_nobody_reads_stalls_nothing() {
         engine.inspect(&id).await.unwrap();
         slowest = slowest.max(call.elapsed());
     }
-    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+    // A stall would last until somebody reads (more than 20 s were seen); a busy machine is only slow.
+    assert!(slowest < Duration::from_secs(8), "{slowest:?}");
     let mut lines = 0;
     while lines < 20_000 {
         match tokio::time::timeout(Duration::from_secs(10), unread.next()).await.unwrap() {
