@@ -5,7 +5,7 @@ use crate::event::{Event, Sink};
 use crate::execute::gate;
 use crate::execute::host::{NETWORK, RunHost, StepError};
 use crate::execute::record;
-use crate::fleet::{BackendName, label};
+use crate::fleet::{BackendName, STATE_VOLUME, label};
 use crate::name::{HostName, ImageRef, RoleName, RunId};
 use crate::plan::{Action, PlannedContainer, Ref, StepId};
 use crate::release::{Fact, FingerprintKey};
@@ -13,9 +13,6 @@ use crate::secret::Secret;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::sync::mpsc;
-
-/// The volume that records where an engine's windlass keeps its state.
-const STATE_VOLUME: &str = "windlass";
 
 /// What actions need besides the host: everything that a plan may not hold.
 pub(super) struct Means<'a> {

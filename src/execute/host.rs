@@ -15,8 +15,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use thiserror::Error;
 
-/// The network on which the proxy reaches containers.
-pub(super) const NETWORK: &str = "kamal";
+pub(super) use crate::fleet::NETWORK;
 /// How many lines of a failed container's output are shown.
 const LOG_LINES: u64 = 20;
 

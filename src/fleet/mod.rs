@@ -13,6 +13,12 @@ pub use proxy::{BackendName, BackendState, ProxyContainer, ProxyState, Server, S
 use crate::name::HostName;
 use std::collections::BTreeMap;
 
+/// The network on which containers and the proxy of a host reach each other; Kamal's name.
+pub const NETWORK: &str = "kamal";
+
+/// The volume whose label [`label::HOME`] records where an engine's windlass keeps its state.
+pub const STATE_VOLUME: &str = "windlass";
+
 /// All hosts of a configuration (or of its part in scope), each in the state it was found in.
 #[derive(Debug, Clone, Default)]
 pub struct Fleet {

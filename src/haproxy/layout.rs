@@ -10,8 +10,7 @@ pub(super) const CHECK_CONTAINER: &str = "windlass-proxy-check";
 pub const LABEL: &str = "windlass.proxy";
 /// Label of the container in which a candidate configuration is checked.
 pub(super) const CHECK_LABEL: &str = "windlass.proxy.check";
-/// Kamal's network, which all containers of all services join.
-pub(super) const NETWORK: &str = "kamal";
+pub(super) use crate::fleet::NETWORK;
 /// Global settings.
 pub(super) const BASE: &str = "00-base.cfg";
 /// The one frontend, for all services.

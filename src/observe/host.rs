@@ -1,14 +1,12 @@
 //! The facts of one host.
 
 use crate::effect::{Clock, HostProbe, Node};
-use crate::fleet::{Container, ContainerBrief, HostFacts, LeaseState, StateHome, label};
+use crate::fleet::{Container, ContainerBrief, HostFacts, LeaseState, STATE_VOLUME, StateHome, label};
 use crate::journal;
 use crate::name::{Destination, ServiceName};
 use futures::future::try_join_all;
 use std::time::Duration;
 
-/// The volume that records where an engine's windlass keeps its state.
-const STATE_VOLUME: &str = "windlass";
 /// A host that does not answer for so long is not there.
 const DEADLINE: Duration = Duration::from_secs(30);
 

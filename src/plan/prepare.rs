@@ -6,8 +6,7 @@ use crate::fleet::{Fleet, HostFacts};
 use crate::name::{HostName, ImageRef};
 use crate::plan::{Action, Refusal, Request, Step};
 
-/// The network that containers and proxy share; Kamal's name.
-pub(super) const NETWORK: &str = "kamal";
+pub(super) use crate::fleet::NETWORK;
 
 /// The steps that make a host ready; none when it is.
 pub(super) fn steps(

@@ -60,7 +60,7 @@ impl Connector for RealConnector {
 
 /// The state directory in force: what the engine's volume records, else the login's own.
 async fn state_home(host: &dyn Host, engine: &dyn Engine) -> Result<String, ConnectError> {
-    let (volume, probe) = tokio::join!(engine.volume("windlass"), host.probe());
+    let (volume, probe) = tokio::join!(engine.volume(crate::fleet::STATE_VOLUME), host.probe());
     let recorded = volume.map_err(|e| other(e.message))?.and_then(|v| v.labels.get(label::HOME).cloned());
     let own = probe.map_err(|e| other(e.to_string()))?.home;
     Ok(recorded.unwrap_or_else(|| format!("{}/.windlass", own.trim_end_matches('/'))))
