@@ -148,7 +148,7 @@ fn setup_names_who_holds_the_proxys_port() {
 
     let pid = listen_on_80(&project);
     let ran = refused(&project, 4, &["setup", "--version", "v1"]);
-    ran.assert_says(&format!("port 80 of {address} is held by")).assert_says("ss -ltnp");
+    ran.assert_says(&format!("port 80 of {address} is held by the program python3 (pid {pid})"));
     project.lab.exec("host-2", &["kill", &pid]);
     lab::wait_for("port 80 to be free", Duration::from_secs(10), || !holds_80(&project));
     project.ok(&["setup", "--version", "v1"]);

@@ -162,7 +162,7 @@ impl Change<'_> {
     ) -> (BTreeMap<HostName, Node>, LeasePlan) {
         let (service, destination) = (&self.config.service, self.config.destination.as_ref());
         let dir = |(host, facts): (&HostName, &crate::fleet::HostFacts)| {
-            (host.clone(), journal::state_dir(facts.home.dir(), service, destination))
+            (host.clone(), facts.home.of_service(service, destination))
         };
         let holder = Holder {
             actor: session.project.actor.clone(),

@@ -153,7 +153,7 @@ async fn release(session: &Session, connections: &Connections, fleet: &Fleet) ->
 
 fn paths(session: &Session, facts: &HostFacts) -> (String, String) {
     let config = &session.project.config;
-    let dir = journal::state_dir(facts.home.dir(), &config.service, config.destination.as_ref());
+    let dir = facts.home.of_service(&config.service, config.destination.as_ref());
     let path = journal::freeze_path(&dir);
     (dir, path)
 }

@@ -55,8 +55,8 @@ pub struct HostProbe {
     pub unix_time: i64,
     /// Of the commands that windlass needs, those that are missing.
     pub missing_commands: BTreeSet<String>,
-    /// TCP ports that something listens on.
-    pub listening: BTreeSet<u16>,
+    /// TCP ports that something listens on, each with the program (such as `nginx (pid 812)`) where this login may see it.
+    pub listening: BTreeMap<u16, Option<String>>,
     /// Room on the file system of `/var/lib/docker` (or of `/` where that does not exist).
     pub disk: Option<DiskSpace>,
 }

@@ -1,7 +1,7 @@
 //! One host: its engine, its state directory, its lease.
 
 use crate::fleet::{Container, ContainerBrief, Image, ProxyState};
-use crate::name::RunId;
+use crate::name::{Destination, RunId, ServiceName};
 use crate::release::{Entry, FingerprintKey, ReleaseRecord};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -46,8 +46,8 @@ pub struct HostFacts {
     pub missing_commands: BTreeSet<String>,
     /// Room where the engine keeps its data.
     pub disk: Option<DiskSpace>,
-    /// TCP ports that something listens on.
-    pub listening: BTreeSet<u16>,
+    /// TCP ports that something listens on, each with the program (such as `nginx (pid 812)`) where this login may see it.
+    pub listening: BTreeMap<u16, Option<String>>,
     /// Where windlass keeps its state.
     pub home: StateHome,
     /// Containers of the service and destination, inspected, in name order.
@@ -113,6 +113,11 @@ impl StateHome {
     /// The directory in force.
     pub fn dir(&self) -> &str {
         self.recorded.as_deref().unwrap_or(&self.own)
+    }
+
+    /// The state directory of a service and destination. No destination is called `_`.
+    pub fn of_service(&self, service: &ServiceName, destination: Option<&Destination>) -> String {
+        format!("{}/{service}/{}", self.dir(), destination.map_or("_", Destination::as_str))
     }
 }
 

@@ -12,7 +12,7 @@ impl HaProxy {
     /// lives as long as it has clients: one that would route an idle client's next request to the container counts as
     /// one at least, and so does one that cannot be asked.
     pub(super) async fn count_in_flight(&self, backend: &BackendName, id: &ContainerId) -> Result<u64, ProxyError> {
-        let (rows, workers) = tokio::try_join!(self.servers(backend), self.workers())?;
+        let (rows, workers) = tokio::try_join!(self.servers_if_any(backend), self.workers())?;
         let mut count = rows.iter().filter(|r| r.fqdn == id.short()).map(|r| r.sessions).sum::<u64>();
         for pid in workers.old {
             count += self.in_old_worker(pid, backend, id).await;

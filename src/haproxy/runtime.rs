@@ -45,6 +45,11 @@ impl HaProxy {
         self.apply(backend, Vec::new()).await
     }
 
+    /// The same; none if the running proxy does not know the backend (any more).
+    pub(super) async fn servers_if_any(&self, backend: &BackendName) -> Result<Vec<Row>, ProxyError> {
+        Ok(rows(&self.admin(&show(backend)).await?))
+    }
+
     /// Runs commands and reads the backend's servers back, all in one line that one worker executes. What the commands
     /// answer is not looked at: what they did is what counts.
     pub(super) async fn apply(&self, backend: &BackendName, commands: Vec<String>) -> Result<Vec<Row>, ProxyError> {

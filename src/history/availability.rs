@@ -88,11 +88,14 @@ fn held_port(view: &View<'_>, ports: &[PublishedPort], own: Option<&ContainerId>
             held = true;
             Some(&c.id) != own && Some(&c.id) != outgoing
         });
-        let listening = published.protocol == "tcp" && view.facts.listening.contains(&port);
+        let listening = view.facts.listening.get(&port).filter(|_| published.protocol == "tcp");
         match foreign {
             Some(holder) => Some(format!("port {port} is held by the container {}", holder.name)),
-            None if !held && listening => Some(format!("port {port} is held by a process outside Docker")),
-            None => None,
+            None if held => None,
+            None => listening.map(|by| {
+                let by = by.as_deref().unwrap_or("a process that this login may not see");
+                format!("port {port} is held by {by}, outside of Docker")
+            }),
         }
     })
 }

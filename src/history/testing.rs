@@ -122,7 +122,7 @@ pub(crate) fn empty_host() -> HostFacts {
         clock_ahead: 0,
         missing_commands: BTreeSet::new(),
         disk: None,
-        listening: BTreeSet::new(),
+        listening: BTreeMap::new(),
         home: StateHome::default(),
         containers: Vec::new(),
         all_containers: Vec::new(),

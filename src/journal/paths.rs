@@ -2,12 +2,7 @@
 
 use crate::name::{Destination, RunId, ServiceName};
 
-/// The state directory of a service and destination.
-pub fn state_dir(home: &str, service: &ServiceName, destination: Option<&Destination>) -> String {
-    format!("{home}/{service}/{}", destination.map_or("_", Destination::as_str))
-}
-
-/// Its journal.
+/// The journal in a state directory.
 pub fn journal_path(dir: &str) -> String {
     format!("{dir}/journal.jsonl")
 }
@@ -35,13 +30,15 @@ pub fn kamal_lock(service: &ServiceName, destination: Option<&Destination>) -> S
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::StateHome;
 
     #[test]
     fn paths_of_a_service_with_and_without_a_destination() {
         let (service, staging) = ("app".parse().unwrap(), "staging".parse().unwrap());
-        let dir = state_dir("/root/.windlass", &service, Some(&staging));
+        let home = StateHome { own: "/root/.windlass".to_string(), recorded: None, uid: 0 };
+        let dir = home.of_service(&service, Some(&staging));
         assert_eq!(dir, "/root/.windlass/app/staging");
-        assert_eq!(state_dir("/root/.windlass", &service, None), "/root/.windlass/app/_");
+        assert_eq!(home.of_service(&service, None), "/root/.windlass/app/_");
         assert!("_".parse::<Destination>().is_err(), "a destination would share the state of none");
         let run = "01JGZ3V8Q4N5X6Y7Z8A9B0C1D2".parse().unwrap();
         assert_eq!(record_path(&dir, &run), "/root/.windlass/app/staging/releases/01JGZ3V8Q4N5X6Y7Z8A9B0C1D2.json");

@@ -41,7 +41,7 @@ async fn ask(
     let all = all.map_err(text)?;
     let recorded = volume.map_err(text)?.and_then(|v| v.labels.get(label::HOME).cloned());
     let home = StateHome { own: format!("{}/.windlass", probe.home.trim_end_matches('/')), recorded, uid: probe.uid };
-    let dir = journal::state_dir(home.dir(), service, destination);
+    let dir = home.of_service(service, destination);
     let ours = all.iter().filter(|c| is_ours(c, service, destination));
     let (files, lease, containers, proxy) = tokio::join!(
         node.host.read_dirs(std::slice::from_ref(&dir)),

@@ -1,71 +1,73 @@
 //! Puts the work of all hosts together into stages.
 
 use crate::config::Config;
-use crate::fleet::Fleet;
-use crate::history::{History, missing_lines};
+use crate::fleet::{Fleet, StateHome};
+use crate::history::missing_lines;
 use crate::name::{HostName, RunId};
-use crate::plan::deploy::{HostWork, by_host, stage};
-use crate::plan::{Adoption, CatchUp, Plan, Request, Stage, StageKind, prepare};
+use crate::plan::situation::Situation;
+use crate::plan::work::{HostWork, stage};
+use crate::plan::{CatchUp, Plan, Request, Stage, StageKind};
 use crate::release::{Entry, Fact, ReleaseRecord, RunVerb};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What every plan has around its work.
-pub(super) struct Frame<'a> {
-    pub(super) config: &'a Config,
-    pub(super) fleet: &'a Fleet,
-    pub(super) request: &'a Request,
-    pub(super) verb: RunVerb,
-}
-
-impl Frame<'_> {
-    /// Prepare everywhere → change wave by wave → retire everywhere. Pruning is added by the caller, at the very end.
-    pub(super) fn plan(
-        &self,
-        work: Vec<HostWork>,
-        waves: &[Vec<HostName>],
-        adopted: Vec<Adoption>,
-        release: Option<ReleaseRecord>,
-    ) -> Plan {
-        let hosts = by_host(&work);
-        let notes: BTreeSet<_> = work.iter().flat_map(|w| w.notes.iter().cloned()).collect();
-        let mut stages = Vec::new();
-        stages.extend(stage(StageKind::Prepare, work.iter().map(|w| (w.host.clone(), w.prepare.clone()))));
-        for (i, wave) in waves.iter().enumerate() {
-            let lanes = wave.iter().filter_map(|host| Some((host.clone(), hosts.get(host)?.change.clone())));
-            let last = i + 1 == waves.len();
-            let pause_after = if last { 0 } else { self.config.boot.wait.as_secs() };
-            stages.extend(stage(StageKind::Change, lanes).map(|s| Stage { pause_after, ..s }));
-        }
-        stages.extend(stage(StageKind::Retire, work.iter().map(|w| (w.host.clone(), w.retire.clone()))));
-        let changes = stages.iter().any(|s| s.kind != StageKind::Prepare);
-        Plan {
-            verb: self.verb,
-            service: self.config.service.clone(),
-            destination: self.config.destination.clone(),
-            run: self.request.run.clone(),
-            release: release.filter(|_| changes),
-            adopted,
-            actor: self.request.actor.clone(),
-            catch_up: catch_up(self.fleet),
-            abandoned: abandoned(self.fleet, &self.request.run),
-            hosts: self.fleet.reachable().map(|(host, _)| host.clone()).collect(),
-            state_dirs: prepare::state_dirs(self.config, self.fleet),
-            before: work.iter().flat_map(|w| w.before.clone()).collect(),
-            after: work.iter().flat_map(|w| w.after.clone()).collect(),
-            stages,
-            notes: notes.into_iter().collect(),
-        }
+/// The plan of a release: prepare everywhere → change wave by wave → retire everywhere. Pruning is added by the caller,
+/// at the very end.
+pub(super) fn release(
+    situation: &Situation<'_>,
+    verb: RunVerb,
+    work: Vec<HostWork>,
+    waves: &[Vec<HostName>],
+    record: ReleaseRecord,
+) -> Plan {
+    let config = situation.config;
+    let hosts: BTreeMap<_, _> = work.iter().map(|w| (&w.host, w)).collect();
+    let notes: BTreeSet<_> = work.iter().flat_map(|w| w.notes.iter().cloned()).collect();
+    let mut stages = Vec::new();
+    stages.extend(stage(StageKind::Prepare, work.iter().map(|w| (w.host.clone(), w.prepare.clone()))));
+    for (i, wave) in waves.iter().enumerate() {
+        let lanes = wave.iter().filter_map(|host| Some((host.clone(), hosts.get(host)?.change.clone())));
+        let last = i + 1 == waves.len();
+        let pause_after = if last { 0 } else { config.boot.wait.as_secs() };
+        stages.extend(stage(StageKind::Change, lanes).map(|s| Stage { pause_after, ..s }));
+    }
+    stages.extend(stage(StageKind::Retire, work.iter().map(|w| (w.host.clone(), w.retire.clone()))));
+    let changes = stages.iter().any(|s| s.kind != StageKind::Prepare);
+    Plan {
+        release: Some(record).filter(|_| changes),
+        adopted: situation.adopted.clone(),
+        before: work.iter().flat_map(|w| w.before.clone()).collect(),
+        after: work.iter().flat_map(|w| w.after.clone()).collect(),
+        stages,
+        notes: notes.into_iter().collect(),
+        ..frame(config, situation.fleet, situation.request, verb)
     }
 }
 
-/// The number of the release that a plan makes: after those that it adopts.
-pub(super) fn number(history: &History, adopted: &[Adoption]) -> u32 {
-    history.next_number().saturating_add(u32::try_from(adopted.len()).unwrap_or(u32::MAX))
+/// What every plan has around its work: which run of whom, on which hosts, and what their journals lack.
+pub(super) fn frame(config: &Config, fleet: &Fleet, request: &Request, verb: RunVerb) -> Plan {
+    let state_dir = |home: &StateHome| home.of_service(&config.service, config.destination.as_ref());
+    Plan {
+        verb,
+        service: config.service.clone(),
+        destination: config.destination.clone(),
+        run: request.run.clone(),
+        release: None,
+        adopted: Vec::new(),
+        actor: request.actor.clone(),
+        catch_up: catch_up(fleet),
+        abandoned: abandoned(fleet, &request.run),
+        hosts: fleet.reachable().map(|(host, _)| host.clone()).collect(),
+        state_dirs: fleet.reachable().map(|(host, facts)| (host.clone(), state_dir(&facts.home))).collect(),
+        before: Vec::new(),
+        after: Vec::new(),
+        stages: Vec::new(),
+        notes: Vec::new(),
+    }
 }
 
 /// Runs that a host's journal says were begun and never says how they ended. Whoever holds the lease now knows that
 /// they are over.
-pub(super) fn abandoned(fleet: &Fleet, own: &RunId) -> BTreeMap<HostName, Vec<RunId>> {
+fn abandoned(fleet: &Fleet, own: &RunId) -> BTreeMap<HostName, Vec<RunId>> {
     let open = |entries: &[Entry]| -> Vec<RunId> {
         let ended: BTreeSet<_> =
             entries.iter().filter(|e| matches!(e.fact, Fact::Outcome { .. })).map(|e| e.run.clone()).collect();

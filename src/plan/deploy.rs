@@ -1,19 +1,15 @@
 //! `windlass deploy` and `windlass setup`.
 
 use crate::config::{Config, Role, RoleHost, VerbKind};
-use crate::effect::Backend;
-use crate::fleet::{BackendName, Container, Fleet, Health, HostFacts, State};
-use crate::history::{self, History};
+use crate::fleet::{BackendName, Fleet, Health, HostFacts, State};
 use crate::name::{Digest, HostName, ImageRef, RunId};
-use crate::plan::change::{Change, Incoming, Outgoing};
-use crate::plan::names::{self, Identity};
+use crate::plan::change::Incoming;
+use crate::plan::situation::{Now, Situation};
+use crate::plan::work::HostWork;
 use crate::plan::{
-    Action, Adoption, DeployRequest, Lane, Plan, PlannedContainer, Ref, Refusal, Serving, Stage, StageKind, Step,
-    adopt, assemble, groups, preflight, prepare, prune,
+    Action, DeployRequest, Plan, PlannedContainer, Refusal, Step, assemble, groups, names, preflight, prepare, prune,
 };
 use crate::release::{Fingerprint, ReleaseKind, ReleaseRecord, ReleasedRole, RunVerb, SCHEMA};
-use crate::spec::RoleSpec;
-use std::collections::BTreeMap;
 
 /// Plans a deploy: the fleet in scope shall serve `request.image` as the configuration says.
 ///
@@ -23,35 +19,21 @@ pub fn deploy(config: &Config, fleet: &Fleet, request: &DeployRequest) -> Result
     let verbs: &[VerbKind] = if request.setup { &[VerbKind::Setup, VerbKind::Deploy] } else { &[VerbKind::Deploy] };
     let mut notes = preflight::check(config, fleet, &request.request, verbs)?;
     secrets_are_known(config, request)?;
-    let history = history_of(config, fleet);
     let verb = if request.setup { RunVerb::Setup } else { RunVerb::Deploy };
-    let kind = ReleaseKind::Deploy;
-    let mut plan = Planner { config, fleet, request, history: &history, verb, kind }.plan()?;
+    let situation = Situation::of(config, fleet, &request.request);
+    let mut plan = Planner { situation: &situation, request, verb, kind: ReleaseKind::Deploy }.plan()?;
     notes.append(&mut plan.notes);
     plan.notes = notes;
-    prune::append(&mut plan, config, fleet, &history, request.request.at);
+    prune::append(&mut plan, config, fleet, &situation.history, request.request.at);
     Ok(plan)
 }
 
 /// Plans new containers from today's configuration around an image that every host must hold already
 /// (`rollback --config current`): nothing is pulled.
-pub(super) fn recreate(
-    config: &Config,
-    fleet: &Fleet,
-    request: &DeployRequest,
-    history: &History,
-    of: Option<RunId>,
-) -> Result<Plan, Refusal> {
-    secrets_are_known(config, request)?;
+pub(super) fn recreate(situation: &Situation<'_>, request: &DeployRequest, of: Option<RunId>) -> Result<Plan, Refusal> {
+    secrets_are_known(situation.config, request)?;
     let kind = ReleaseKind::Rollback { of, current_config: true };
-    Planner { config, fleet, request, history, verb: RunVerb::Rollback, kind }.plan()
-}
-
-/// The history as the configuration's roles see it.
-pub(super) fn history_of(config: &Config, fleet: &Fleet) -> History {
-    let roles =
-        config.roles.iter().map(|r| (r.name.clone(), r.hosts.iter().map(|h| h.name.clone()).collect())).collect();
-    History::of(fleet, &config.service, config.destination.as_ref(), &roles)
+    Planner { situation, request, verb: RunVerb::Rollback, kind }.plan()
 }
 
 fn secrets_are_known(config: &Config, request: &DeployRequest) -> Result<(), Refusal> {
@@ -64,107 +46,60 @@ fn secrets_are_known(config: &Config, request: &DeployRequest) -> Result<(), Ref
     }
 }
 
-/// What is to be done on one host.
-pub(super) struct HostWork {
-    pub(super) host: HostName,
-    pub(super) prepare: Vec<Step>,
-    pub(super) change: Vec<Step>,
-    pub(super) retire: Vec<Step>,
-    pub(super) before: Vec<Serving>,
-    pub(super) after: Vec<Serving>,
-    pub(super) notes: Vec<String>,
-}
-
-impl HostWork {
-    pub(super) fn new(host: &HostName) -> Self {
-        Self {
-            host: host.clone(),
-            prepare: Vec::new(),
-            change: Vec::new(),
-            retire: Vec::new(),
-            before: Vec::new(),
-            after: Vec::new(),
-            notes: Vec::new(),
-        }
-    }
-}
-
 struct Planner<'a> {
-    config: &'a Config,
-    fleet: &'a Fleet,
+    situation: &'a Situation<'a>,
     request: &'a DeployRequest,
-    history: &'a History,
     verb: RunVerb,
     kind: ReleaseKind,
 }
 
 impl Planner<'_> {
     fn plan(&self) -> Result<Plan, Refusal> {
-        let request = &self.request.request;
-        let adopted = adopt::adoptions(self.config, self.fleet, self.history, request);
-        let number = assemble::number(self.history, &adopted);
-        let mut work = Vec::new();
-        for host in self.hosts() {
-            work.push(self.host(&host, number, &adopted)?);
-        }
+        let config = self.situation.config;
+        let work = self.hosts().iter().map(|host| self.host(host)).collect::<Result<Vec<_>, _>>()?;
         let changed: Vec<_> = work.iter().filter(|w| !w.change.is_empty()).map(|w| w.host.clone()).collect();
         let waves = match self.verb {
             RunVerb::Rollback => vec![changed],
-            _ => groups::of(&changed, &self.config.boot, groups::all_hosts(self.config)),
+            _ => groups::of(&changed, &config.boot, groups::all_hosts(config)),
         };
-        let (config, fleet, verb) = (self.config, self.fleet, self.verb);
-        let frame = assemble::Frame { config, fleet, request, verb };
-        Ok(frame.plan(work, &waves, adopted, Some(self.record(number))))
+        Ok(assemble::release(self.situation, self.verb, work, &waves, self.record()))
     }
 
     /// The reachable hosts in scope, in boot order.
     fn hosts(&self) -> Vec<HostName> {
-        let in_scope =
-            |host: &HostName| self.request.request.scope.hosts.contains(host) && self.fleet.facts(host).is_some();
-        groups::in_boot_order(self.config).into_iter().filter(in_scope).collect()
+        let in_scope = |host: &HostName| {
+            self.request.request.scope.hosts.contains(host) && self.situation.fleet.facts(host).is_some()
+        };
+        groups::in_boot_order(self.situation.config).into_iter().filter(in_scope).collect()
     }
 
     fn roles_on<'a>(&'a self, host: &HostName) -> impl Iterator<Item = (&'a Role, &'a RoleHost)> {
         let scope = &self.request.request.scope.roles;
-        let host = host.clone();
-        self.config
-            .roles
-            .iter()
-            .filter(move |role| scope.contains(&role.name))
-            .filter_map(move |role| Some((role, role.hosts.iter().find(|h| h.name == host)?)))
+        let roles = self.situation.config.roles.iter().filter(move |role| scope.contains(&role.name));
+        roles.filter_map(move |role| Some((role, role.hosts.iter().find(|h| h.name == *host)?)))
     }
 
-    fn host(&self, host: &HostName, number: u32, adopted: &[Adoption]) -> Result<HostWork, Refusal> {
+    fn host(&self, host: &HostName) -> Result<HostWork, Refusal> {
         let mut work = HostWork::new(host);
-        let Some(facts) = self.fleet.facts(host) else { return Ok(work) };
+        let Some(facts) = self.situation.fleet.facts(host) else { return Ok(work) };
         if self.roles_on(host).next().is_none() {
             return Ok(work);
         }
-        work.prepare = prepare::steps(self.config, host, facts, &self.request.request)?;
+        let config = self.situation.config;
+        work.prepare = prepare::steps(config, host, facts, &self.request.request)?;
         let (image, identity) = self.image_on(host, facts)?;
         for (role, role_host) in self.roles_on(host) {
             let target = self.target(role, role_host, &identity);
-            let now = self.now(host, facts, role, adopted);
+            let now = self.situation.now(host, facts, &role.name, role.spec.route.is_some());
             work.before.push(now.serving.clone());
-            if is_as_wanted(facts, self.config, role, &target, &now) {
+            if is_as_wanted(facts, config, role, &target, &now) {
                 work.after.push(now.serving);
                 continue;
             }
-            let change = self.change(host, facts, role, role_host, target, &now, number);
-            if change.stop_first && change.outgoing.is_some() {
-                work.notes.push(format!(
-                    "role {} publishes host ports: what serves stops before the new one starts, with a gap in between",
-                    role.name
-                ));
-            }
-            work.change.extend(change.steps());
-            work.retire.extend(change.retire_steps());
-            work.after.push(Serving {
-                container: Some(change.incoming_ref()),
-                version: Some(self.request.version.clone()),
-                release: Some(self.request.request.run.clone()),
-                ..now.serving
-            });
+            let container = self.container(host, facts, role, role_host, target);
+            let incoming = Incoming::Create(Box::new(container));
+            let change = self.situation.change(facts, &role.name, &role.spec, incoming, &now);
+            work.go_over(&change, &now, &self.request.version, &self.request.request.run);
         }
         if !work.change.is_empty() {
             work.prepare.extend(image.map(|action| Step { action, undo: Vec::new() }));
@@ -196,52 +131,35 @@ impl Planner<'_> {
         Fingerprint::of(&role.spec, image, &role.spec.env_for(&host.tags), &request.secrets, &request.key)
     }
 
-    fn now<'f>(&self, host: &HostName, facts: &'f HostFacts, role: &Role, adopted: &[Adoption]) -> Now<'f> {
-        now(self.config, self.history, host, facts, &role.name, role.spec.route.is_some(), adopted)
-    }
-
-    #[allow(clippy::too_many_arguments)] // what a change is made of; a struct would only be taken apart again
-    fn change<'f>(
+    fn container(
         &self,
         host: &HostName,
-        facts: &'f HostFacts,
+        facts: &HostFacts,
         role: &Role,
         role_host: &RoleHost,
         fingerprint: Fingerprint,
-        now: &Now<'f>,
-        number: u32,
-    ) -> Change<'f> {
-        let request = &self.request.request;
-        let id = self.identity(role);
-        let name = names::free_name(id, facts, number);
-        let container = PlannedContainer {
+    ) -> PlannedContainer {
+        let run = &self.request.request.run;
+        let id = self.situation.identity(&role.name, &self.request.version);
+        let name = names::free_name(id, facts, self.situation.number);
+        PlannedContainer {
             role: role.name.clone(),
             version: self.request.version.clone(),
             image: self.request.image.to_string(),
             env: role.spec.env_for(&role_host.tags),
-            labels: names::labels(id, &role.spec, &request.run, &fingerprint, facts.home.dir(), role.spec.restart),
+            labels: names::labels(id, &role.spec, run, &fingerprint, facts.home.dir(), role.spec.restart),
             extra_env: names::kamal_env(id, &name, host),
-            hostname: names::hostname(host, &request.run),
+            hostname: names::hostname(host, run),
             spec: role.spec.clone(),
             fingerprint,
             name,
-        };
-        let incoming = Incoming::Create(Box::new(container));
-        change(self.config, facts, &role.name, &role.spec, incoming, now, &request.run)
-    }
-
-    fn identity<'a>(&'a self, role: &'a Role) -> Identity<'a> {
-        Identity {
-            service: &self.config.service,
-            destination: self.config.destination.as_ref(),
-            role: &role.name,
-            version: &self.request.version,
         }
     }
 
-    fn record(&self, number: u32) -> ReleaseRecord {
+    fn record(&self) -> ReleaseRecord {
         let request = &self.request.request;
-        let roles = self.config.roles.iter().filter(|r| request.scope.roles.contains(&r.name));
+        let config = self.situation.config;
+        let roles = config.roles.iter().filter(|r| request.scope.roles.contains(&r.name));
         let released = |role: &Role| {
             let hosts = role.hosts.iter().filter(|h| request.scope.hosts.contains(&h.name)).cloned().collect();
             let plain = self
@@ -254,10 +172,10 @@ impl Planner<'_> {
         ReleaseRecord {
             schema: SCHEMA,
             run: request.run.clone(),
-            number,
+            number: self.situation.number,
             kind: self.kind.clone(),
-            service: self.config.service.clone(),
-            destination: self.config.destination.clone(),
+            service: config.service.clone(),
+            destination: config.destination.clone(),
             version: self.request.version.clone(),
             image: self.request.image.clone(),
             digest: self.request.digest.clone(),
@@ -272,43 +190,6 @@ impl Planner<'_> {
 fn image_is_nowhere(host: &HostName, image: &ImageRef) -> Refusal {
     Refusal::new(format!("{host} does not have the image {image}, and no registry has it"))
         .hint("build and push it first, or load it on every host (`docker load`)")
-}
-
-/// What serves a role on a host before the run.
-pub(super) struct Now<'f> {
-    pub(super) serving: Serving,
-    pub(super) container: Option<&'f Container>,
-    pub(super) leftovers: Vec<&'f Container>,
-}
-
-pub(super) fn now<'f>(
-    config: &Config,
-    history: &History,
-    host: &HostName,
-    facts: &'f HostFacts,
-    role: &crate::name::RoleName,
-    proxied: bool,
-    adopted: &[Adoption],
-) -> Now<'f> {
-    let destination = config.destination.as_ref();
-    let container = history::serving(facts, &config.service, destination, role);
-    let just_adopted = adopted
-        .iter()
-        .flat_map(|a| &a.serving)
-        .find(|s| s.host == *host && s.role == *role)
-        .and_then(|s| s.release.clone());
-    let release = just_adopted
-        .or_else(|| container.and_then(|_| adopt::release_serving(history, host, role)).and_then(|r| r.run.clone()));
-    let serving = Serving {
-        host: host.clone(),
-        role: role.clone(),
-        container: container.map(|c| Ref::Id(c.id.clone())),
-        version: container.and_then(Container::version),
-        release,
-        backend: proxied.then(|| BackendName::new(&config.service, role, destination)),
-    };
-    let leftovers = history::leftovers(facts, &config.service, destination, role);
-    Now { serving, container, leftovers }
 }
 
 /// Whether a role already is what the deploy would make it: same specification, secrets and image, routed, healthy, and
@@ -332,56 +213,4 @@ fn is_as_wanted(facts: &HostFacts, config: &Config, role: &Role, target: &Finger
         }
     };
     runs && same && routed && now.leftovers.is_empty()
-}
-
-/// A change of a role on a host to `incoming`, made from `spec`.
-pub(super) fn change<'f>(
-    config: &Config,
-    facts: &'f HostFacts,
-    role: &crate::name::RoleName,
-    spec: &RoleSpec,
-    incoming: Incoming,
-    now: &Now<'f>,
-    run: &RunId,
-) -> Change<'f> {
-    let destination = config.destination.as_ref();
-    let name = BackendName::new(&config.service, role, destination);
-    let backend = |route: &crate::spec::Route| Backend {
-        name: name.clone(),
-        service: config.service.clone(),
-        role: role.clone(),
-        destination: destination.cloned(),
-        route: route.clone(),
-    };
-    let outgoing = now.container.map(|container| Outgoing { container, release: now.serving.release.clone() });
-    let wants: Vec<_> = spec.options.publish.iter().filter_map(|p| p.host_port).collect();
-    let holds = |c: &Container| c.ports.iter().filter_map(|p| p.host_port).any(|port| wants.contains(&port));
-    Change {
-        role: role.clone(),
-        backend: spec.route.as_ref().map(backend),
-        backend_now: facts.proxy.backends.get(&name).map(|state| (backend(&state.route), state)),
-        stop_first: now.container.is_some_and(holds),
-        host_ports: wants,
-        outgoing,
-        leftovers: now.leftovers.clone(),
-        incoming,
-        release: run.clone(),
-        restart: spec.restart,
-        readiness_delay: spec.readiness_delay,
-        stop_timeout: spec.stop_timeout,
-        deploy_timeout: config.deploy_timeout.as_secs(),
-        drain_timeout: config.drain_timeout.as_secs(),
-    }
-}
-
-/// Lanes of one kind, leaving out hosts without steps.
-pub(super) fn stage(kind: StageKind, lanes: impl IntoIterator<Item = (HostName, Vec<Step>)>) -> Option<Stage> {
-    let lanes: Vec<_> =
-        lanes.into_iter().filter(|(_, steps)| !steps.is_empty()).map(|(host, steps)| Lane { host, steps }).collect();
-    (!lanes.is_empty()).then_some(Stage { kind, lanes, pause_after: 0 })
-}
-
-/// The map of lanes by host that a wave takes its part of.
-pub(super) fn by_host(work: &[HostWork]) -> BTreeMap<&HostName, &HostWork> {
-    work.iter().map(|w| (&w.host, w)).collect()
 }

@@ -13,10 +13,12 @@ mod prune;
 mod refusal;
 mod request;
 mod rollback;
+mod situation;
 #[cfg(test)]
 mod tests;
 mod types;
 mod words;
+mod work;
 
 pub use check::{Violation, check};
 pub use deploy::deploy;

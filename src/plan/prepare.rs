@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::effect::ProxySettings;
-use crate::fleet::{Fleet, HostFacts};
+use crate::fleet::HostFacts;
 use crate::name::{HostName, ImageRef};
 use crate::plan::{Action, Refusal, Request, Step};
 
@@ -64,6 +64,16 @@ fn proxy_is_readable(host: &HostName, facts: &HostFacts) -> Result<(), Refusal> 
         .hint(format!("look at `docker logs windlass-proxy` on {host}, and at the file named above")))
 }
 
+fn held_by_program(host: &HostName, port: u16, program: Option<&str>) -> Refusal {
+    let other_ports = "or give the proxy other ports: `proxy.run.http_port`, `proxy.run.https_port`";
+    match program {
+        Some(program) => Refusal::new(format!("port {port} of {host} is held by the program {program}"))
+            .hint(format!("stop it there, {other_ports}")),
+        None => Refusal::new(format!("port {port} of {host} is held by a program whose name this login may not see"))
+            .hint(format!("`sudo ss -ltnp 'sport = :{port}'` on {host} names it; stop it, {other_ports}")),
+    }
+}
+
 fn ports_are_free(config: &Config, host: &HostName, facts: &HostFacts) -> Result<(), Refusal> {
     let own = facts.proxy.container.as_ref().map(|c| &c.id);
     for port in [config.proxy.http_port, config.proxy.https_port] {
@@ -75,20 +85,9 @@ fn ports_are_free(config: &Config, host: &HostName, facts: &HostFacts) -> Result
                 holder.name
             )));
         }
-        if facts.listening.contains(&port) {
-            let message = format!("port {port} of {host} is held by a program outside of the engine");
-            return Err(Refusal::new(message).hint(format!(
-                "see who it is with `ss -ltnp 'sport = :{port}'` on {host}; stop it, or give the proxy other ports: \
-                 `proxy.run.http_port`, `proxy.run.https_port`"
-            )));
+        if let Some(program) = facts.listening.get(&port) {
+            return Err(held_by_program(host, port, program.as_deref()));
         }
     }
     Ok(())
-}
-
-/// Each reachable host's state directory of the service.
-pub(super) fn state_dirs(config: &Config, fleet: &Fleet) -> std::collections::BTreeMap<HostName, String> {
-    let destination = config.destination.as_ref().map_or("_", |d| d.as_str());
-    let dir = |facts: &HostFacts| format!("{}/{}/{destination}", facts.home.dir(), config.service);
-    fleet.reachable().map(|(host, facts)| (host.clone(), dir(facts))).collect()
 }

@@ -4,7 +4,7 @@ use crate::config::{Config, VerbKind};
 use crate::fleet::Fleet;
 use crate::history::{self, History, Item, Retention, Verdict};
 use crate::name::{HostName, RunId};
-use crate::plan::{Action, Plan, PruneRequest, Ref, Refusal, StageKind, Step, assemble, deploy, preflight};
+use crate::plan::{Action, Plan, PruneRequest, Ref, Refusal, StageKind, Step, assemble, preflight, situation, work};
 use crate::release::{ReleaseRecord, RunVerb};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -17,11 +17,10 @@ pub fn prune(config: &Config, fleet: &Fleet, request: &PruneRequest) -> Result<(
     let mut common = request.request.clone();
     common.skip_unreachable = true; // one host that is away does not keep the others from being cleaned
     let notes = preflight::check(config, fleet, &common, &[VerbKind::Prune])?;
-    let history = deploy::history_of(config, fleet);
+    let history = situation::history_of(config, fleet);
     let mut verdicts = verdicts(config, fleet, &history, &request.now, None);
     verdicts.retain(|v| request.request.scope.hosts.contains(&v.host));
-    let frame = assemble::Frame { config, fleet, request: &request.request, verb: RunVerb::Prune };
-    let mut plan = frame.plan(Vec::new(), &[], Vec::new(), None);
+    let mut plan = assemble::frame(config, fleet, &request.request, RunVerb::Prune);
     plan.abandoned.clear(); // a prune does not judge what another run left behind
     plan.notes = notes;
     plan.stages.extend(removals(&verdicts));
@@ -97,5 +96,5 @@ fn removals(verdicts: &[Verdict]) -> Option<crate::plan::Stage> {
         let steps = actions.into_iter().map(|action| Step { action, undo: Vec::new() });
         lanes.entry(verdict.host.clone()).or_default().extend(steps);
     }
-    deploy::stage(StageKind::Prune, lanes)
+    work::stage(StageKind::Prune, lanes)
 }

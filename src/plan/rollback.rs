@@ -1,15 +1,15 @@
 //! `windlass rollback`: a release that was there before serves again, from what the hosts kept. Nothing is pulled.
 
 use crate::config::{Config, Role, VerbKind};
-use crate::fleet::{BackendName, Container, Fleet, HostFacts};
-use crate::history::{Availability, History, Release, Scope};
+use crate::fleet::{Container, Fleet, HostFacts};
+use crate::history::{Availability, Release, Scope};
 use crate::name::{HostName, RoleName};
 use crate::plan::change::Incoming;
-use crate::plan::deploy::{self, HostWork, Now};
-use crate::plan::names::{self, Identity};
+use crate::plan::situation::{Now, Situation};
+use crate::plan::work::HostWork;
 use crate::plan::{
-    Action, Adoption, DeployRequest, Plan, PlannedContainer, Ref, Refusal, RollbackRequest, Serving, Step, adopt,
-    assemble, groups, preflight, prepare,
+    Action, DeployRequest, Plan, PlannedContainer, Ref, Refusal, RollbackRequest, Serving, Step, assemble, deploy,
+    groups, names, preflight, prepare,
 };
 use crate::release::{Fingerprint, ReleaseKind, ReleaseRecord, ReleasedRole, RunVerb, SCHEMA};
 use crate::spec::{RoleSpec, Route};
@@ -25,18 +25,19 @@ use std::collections::BTreeSet;
 /// anywhere.
 pub fn rollback(config: &Config, fleet: &Fleet, request: &RollbackRequest) -> Result<Plan, Refusal> {
     let mut notes = preflight::check(config, fleet, &request.request, &[VerbKind::Rollback])?;
-    let history = deploy::history_of(config, fleet);
-    let planner = Rollback { config, fleet, request, history: &history };
+    let situation = Situation::of(config, fleet, &request.request);
+    let planner = Rollback { situation: &situation, request };
     let scope = planner.scope();
     // Around today's configuration only the image counts, which the plan itself asks every host for.
     let needed = if request.current_config && request.target.is_some() { Scope::new() } else { scope.clone() };
-    let target = history
+    let target = situation
+        .history
         .resolve(request.target.as_deref(), &needed)
         .map_err(|error| Refusal::new(error.to_string()).hint("`windlass releases` lists what there is, and where"))?;
     notes.extend(target.notes);
     let target = target.release;
     let mut plan = if request.current_config {
-        deploy::recreate(config, fleet, &planner.as_deploy(target)?, &history, target.content.clone())?
+        deploy::recreate(&situation, &planner.as_deploy(target)?, target.content.clone())?
     } else {
         planner.plan(target, &scope)?
     };
@@ -59,10 +60,8 @@ fn pulls_nothing(plan: &Plan) -> Result<(), Refusal> {
 }
 
 struct Rollback<'a> {
-    config: &'a Config,
-    fleet: &'a Fleet,
+    situation: &'a Situation<'a>,
     request: &'a RollbackRequest,
-    history: &'a History,
 }
 
 impl Rollback<'_> {
@@ -70,9 +69,9 @@ impl Rollback<'_> {
     fn scope(&self) -> Scope {
         let scope = &self.request.request.scope;
         let mut hosts = Scope::new();
-        for role in self.config.roles.iter().filter(|r| scope.roles.contains(&r.name)) {
+        for role in self.situation.config.roles.iter().filter(|r| scope.roles.contains(&r.name)) {
             for host in role.hosts.iter().filter(|h| scope.hosts.contains(&h.name)) {
-                if self.fleet.facts(&host.name).is_some() {
+                if self.situation.fleet.facts(&host.name).is_some() {
                     hosts.entry(host.name.clone()).or_default().insert(role.name.clone());
                 }
             }
@@ -98,21 +97,14 @@ impl Rollback<'_> {
     }
 
     fn plan(&self, target: &Release, scope: &Scope) -> Result<Plan, Refusal> {
-        let adopted = adopt::adoptions(self.config, self.fleet, self.history, &self.request.request);
-        let number = assemble::number(self.history, &adopted);
         let mut work = Vec::new();
-        for host in groups::in_boot_order(self.config) {
-            let Some((in_scope, facts)) = scope.get(&host).zip(self.fleet.facts(&host)) else { continue };
-            work.push(self.host(&host, facts, in_scope, target, number, &adopted)?);
+        for host in groups::in_boot_order(self.situation.config) {
+            let Some((in_scope, facts)) = scope.get(&host).zip(self.situation.fleet.facts(&host)) else { continue };
+            work.push(self.host(&host, facts, in_scope, target)?);
         }
         let all_at_once: Vec<_> = work.iter().filter(|w| !w.change.is_empty()).map(|w| w.host.clone()).collect();
-        let frame = assemble::Frame {
-            config: self.config,
-            fleet: self.fleet,
-            request: &self.request.request,
-            verb: RunVerb::Rollback,
-        };
-        Ok(frame.plan(work, &[all_at_once], adopted, Some(self.record(target, scope, number))))
+        let record = self.record(target, scope);
+        Ok(assemble::release(self.situation, RunVerb::Rollback, work, &[all_at_once], record))
     }
 
     fn host(
@@ -121,37 +113,34 @@ impl Rollback<'_> {
         facts: &HostFacts,
         in_scope: &BTreeSet<RoleName>,
         target: &Release,
-        number: u32,
-        adopted: &[Adoption],
     ) -> Result<HostWork, Refusal> {
+        let config = self.situation.config;
         let mut work = HostWork::new(host);
-        work.prepare = prepare::steps(self.config, host, facts, &self.request.request)?;
-        for role in self.config.roles.iter().filter(|r| in_scope.contains(&r.name)) {
-            let proxied = role.spec.route.is_some();
-            let now = deploy::now(self.config, self.history, host, facts, &role.name, proxied, adopted);
+        work.prepare = prepare::steps(config, host, facts, &self.request.request)?;
+        for role in config.roles.iter().filter(|r| in_scope.contains(&r.name)) {
+            let now = self.situation.now(host, facts, &role.name, role.spec.route.is_some());
             work.before.push(now.serving.clone());
             match target.available.get(host).and_then(|roles| roles.get(&role.name)) {
-                Some(availability) => self.role(&mut work, host, facts, role, target, availability, number, &now)?,
+                Some(availability) => self.role(&mut work, facts, role, target, availability, &now)?,
                 None => self.end_role(&mut work, role, &now),
             }
         }
         Ok(work)
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn role(
         &self,
         work: &mut HostWork,
-        host: &HostName,
         facts: &HostFacts,
         role: &Role,
         target: &Release,
         availability: &Availability,
-        number: u32,
         now: &Now<'_>,
     ) -> Result<(), Refusal> {
+        let host = work.host.clone();
         let spec = self.spec(role, target);
-        let name = names::free_name(self.identity(role, target), facts, number);
+        let id = self.situation.identity(&role.name, &target.version);
+        let name = names::free_name(id, facts, self.situation.number);
         let incoming = match availability {
             Availability::Serving(_) if now.leftovers.is_empty() => {
                 work.after.push(now.serving.clone());
@@ -174,7 +163,7 @@ impl Rollback<'_> {
             }
             Availability::FromRecord => {
                 work.notes.push(format!("{host}: {}: makes the container anew from the release's record", role.name));
-                Incoming::Create(Box::new(self.remade_from_record(host, facts, role, target, &spec, name)?))
+                Incoming::Create(Box::new(self.remade_from_record(&host, facts, role, target, &spec, name)?))
             }
             Availability::Missing { .. } => return Ok(()), // refused before
         };
@@ -191,22 +180,8 @@ impl Rollback<'_> {
                 role.name
             ));
         }
-        let run = &self.request.request.run;
-        let change = deploy::change(self.config, facts, &role.name, &spec, incoming, now, run);
-        if change.stop_first {
-            work.notes.push(format!(
-                "role {} publishes host ports: what serves stops before the other one starts, with a gap in between",
-                role.name
-            ));
-        }
-        work.change.extend(change.steps());
-        work.retire.extend(change.retire_steps());
-        work.after.push(Serving {
-            container: Some(change.incoming_ref()),
-            version: Some(target.version.clone()),
-            release: Some(run.clone()),
-            ..now.serving.clone()
-        });
+        let change = self.situation.change(facts, &role.name, &spec, incoming, now);
+        work.go_over(&change, now, &target.version, &self.request.request.run);
         Ok(())
     }
 
@@ -217,9 +192,13 @@ impl Rollback<'_> {
             return;
         };
         work.notes.push(format!("{}: {}: the target does not have this role; it stops", work.host, role.name));
-        let name = BackendName::new(&self.config.service, &role.name, self.config.destination.as_ref());
         if role.spec.route.is_some() {
-            work.retire.push(Step { action: Action::RemoveRoute { backend: name }, undo: Vec::new() });
+            let backend = self.situation.backend(&role.name);
+            let timeout = self.situation.config.drain_timeout.as_secs();
+            let drain = Action::Drain { backend: backend.clone(), container: Ref::Id(container.id.clone()), timeout };
+            // No new request finds its way any more; those that are on theirs are answered before it stops.
+            work.retire
+                .extend([Action::RemoveRoute { backend }, drain].map(|action| Step { action, undo: Vec::new() }));
         }
         let mut step = self.retire(role, container);
         if let Action::Retire { ends_role, .. } = &mut step.action {
@@ -234,8 +213,7 @@ impl Rollback<'_> {
         let action = Action::Retire {
             container: Ref::Id(container.id.clone()),
             role: role.name.clone(),
-            backend: proxied
-                .then(|| BackendName::new(&self.config.service, &role.name, self.config.destination.as_ref())),
+            backend: proxied.then(|| self.situation.backend(&role.name)),
             timeout: role.spec.stop_timeout.or(container.stop_timeout),
             stop_first: false,
             ends_role: false,
@@ -259,15 +237,6 @@ impl Rollback<'_> {
         spec
     }
 
-    fn identity<'a>(&'a self, role: &'a Role, target: &'a Release) -> Identity<'a> {
-        Identity {
-            service: &self.config.service,
-            destination: self.config.destination.as_ref(),
-            role: &role.name,
-            version: &target.version,
-        }
-    }
-
     fn remade_from_record(
         &self,
         host: &HostName,
@@ -288,7 +257,7 @@ impl Rollback<'_> {
         let on_host = on_host.ok_or_else(|| Refusal::new(format!("{host} no longer has the image {image}")))?;
         let identity = target.digest.as_ref().unwrap_or(&on_host.id);
         let fingerprint = Fingerprint::of(spec, identity, &env, &request.secrets, &request.key);
-        let id = self.identity(role, target);
+        let id = self.situation.identity(&role.name, &target.version);
         Ok(PlannedContainer {
             role: role.name.clone(),
             version: target.version.clone(),
@@ -303,8 +272,9 @@ impl Rollback<'_> {
         })
     }
 
-    fn record(&self, target: &Release, scope: &Scope, number: u32) -> ReleaseRecord {
+    fn record(&self, target: &Release, scope: &Scope) -> ReleaseRecord {
         let request = &self.request.request;
+        let config = self.situation.config;
         let roles = roles_of(target);
         let released = |role: &Role| {
             let recorded = target.record.as_ref().and_then(|r| r.roles.get(&role.name));
@@ -315,19 +285,19 @@ impl Rollback<'_> {
                 fingerprint: recorded.and_then(|r| r.fingerprint.clone()),
             }
         };
-        let in_target = self.config.roles.iter().filter(|r| roles.contains(&r.name));
+        let in_target = config.roles.iter().filter(|r| roles.contains(&r.name));
         let fallback = || crate::name::ImageRef {
-            repository: self.config.repository.clone(),
+            repository: config.repository.clone(),
             tag: Some(target.version.clone()),
             digest: None,
         };
         ReleaseRecord {
             schema: SCHEMA,
             run: request.run.clone(),
-            number,
+            number: self.situation.number,
             kind: ReleaseKind::Rollback { of: target.content.clone(), current_config: false },
-            service: self.config.service.clone(),
-            destination: self.config.destination.clone(),
+            service: config.service.clone(),
+            destination: config.destination.clone(),
             version: target.version.clone(),
             image: target.image.clone().unwrap_or_else(fallback),
             digest: target.digest.clone(),

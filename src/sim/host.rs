@@ -27,7 +27,7 @@ fn probe(at: &At<'_>) -> HostProbe {
         uid: facts.uid,
         unix_time: SimClock::timestamp(at.now).as_second() + facts.clock_ahead,
         missing_commands: facts.missing_commands.clone(),
-        listening: facts.listeners.iter().copied().chain(ports).collect(),
+        listening: facts.listeners.iter().copied().chain(ports).map(|port| (port, None)).collect(),
         disk: facts.disk,
     }
 }

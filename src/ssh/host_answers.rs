@@ -66,7 +66,8 @@ pub(super) fn parse_probe(answer: &str) -> Result<HostProbe, HostError> {
             "@uid" => uid = rest.parse().ok(),
             "@time" => time = rest.parse().ok(),
             "@missing" => drop(probe.missing_commands.insert(rest.to_string())),
-            "@listen" => probe.listening.extend(u16::from_str_radix(rest, 16).ok()),
+            "@listen" => probe.listening.extend(u16::from_str_radix(rest, 16).ok().map(|port| (port, None))),
+            "@holder" => probe.listening.extend(parse_listener(rest)),
             "@disk" => probe.disk = parse_disk(rest),
             "@done" => done = true,
             _ => {}
@@ -78,6 +79,15 @@ pub(super) fn parse_probe(answer: &str) -> Result<HostProbe, HostError> {
     probe.uid = uid.ok_or_else(|| bad(what, "no user id"))?;
     probe.unix_time = time.ok_or_else(|| bad(what, "no time"))?;
     if done { Ok(probe) } else { Err(bad(what, "the answer is cut off")) }
+}
+
+/// A port and the users column of `ss -ltnp`: `80 users:(("nginx",pid=812,fd=6),…)`, without the column for a program
+/// of somebody else.
+fn parse_listener(line: &str) -> Option<(u16, Option<String>)> {
+    let (port, users) = line.split_once(' ')?;
+    let program = users.split('"').nth(1)?;
+    let pid = users.split("pid=").nth(1)?.split([',', ')']).next()?;
+    Some((port.parse().ok()?, Some(format!("{program} (pid {pid})"))))
 }
 
 /// The last line of `df -P -k`: file system, blocks, used, available, …
@@ -123,9 +133,10 @@ mod tests {
     #[test]
     fn probe() {
         let text = "@home /root\n@uid 0\n@time 1700000000\n@missing flock\n@disk /dev/sda1 100 40 60 40% /\n\
-                    @listen 0016\n@listen 1F90\n@done\n";
+                    @listen 0016\n@listen 1F90\n@listen 0050\n\
+                    @holder 80 users:((\"nginx\",pid=812,fd=6),(\"nginx\",pid=9,fd=6))\n@holder 22 \n@done\n";
         let probe = parse_probe(text).unwrap();
-        assert_eq!(probe.listening, [22, 8080].into());
+        assert_eq!(probe.listening, [(22, None), (80, Some("nginx (pid 812)".to_string())), (8080, None)].into());
         assert_eq!(probe.missing_commands, ["flock".to_string()].into());
         assert_eq!(probe.disk, Some(DiskSpace { free: 61440, total: 102400 }));
     }

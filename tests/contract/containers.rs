@@ -184,7 +184,7 @@ pub(crate) async fn a_taken_port_leaves_it_created(world: &dyn World) {
     node.engine.start(&ids[0]).await.unwrap();
     assert_kind(node.engine.start(&ids[1]).await, EngineErrorKind::Conflict);
     assert_eq!(inspect(&node, &ids[1]).await.state, State::Created);
-    assert!(node.host.probe().await.unwrap().listening.contains(&18080));
+    assert!(node.host.probe().await.unwrap().listening.contains_key(&18080));
     node.engine.stop(&ids[0], Some(1)).await.unwrap();
     node.engine.start(&ids[1]).await.expect("the port is free again");
 }

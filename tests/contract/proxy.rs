@@ -174,3 +174,13 @@ pub(crate) async fn a_removed_route_is_gone(world: &dyn World) {
     assert!(!node.proxy.observe().await.unwrap().backends.contains_key(&backend));
     node.proxy.remove_route(&backend).await.expect("again is fine");
 }
+
+pub(crate) async fn a_removed_route_can_still_be_asked_what_is_in_flight(world: &dyn World) {
+    let (node, backend) = routed(world).await;
+    let a = started(world, &node, &world.healthy_image(), "a").await;
+    loaded(&node, &backend, &a).await;
+    node.proxy.switch(&backend, None, &a).await.unwrap();
+    node.proxy.remove_route(&backend).await.unwrap();
+    let idle = async || (node.proxy.in_flight(&backend, &a.container).await.unwrap() == 0).then_some(());
+    eventually("nothing is in flight to what is no longer routed to", idle).await;
+}

@@ -1,7 +1,7 @@
 //! Files and sockets of this machine.
 
 use async_trait::async_trait;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -28,7 +28,7 @@ impl Host for LocalHost {
             uid: 0,
             unix_time: 0,
             missing_commands: BTreeSet::new(),
-            listening: BTreeSet::new(),
+            listening: BTreeMap::new(),
             disk: None,
         })
     }

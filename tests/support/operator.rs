@@ -12,7 +12,6 @@ use windlass::event::Event;
 use windlass::execute::{LeasePlan, Leases, NoHooks, Run, RunReport};
 use windlass::fleet::{Fleet, Holder};
 use windlass::history::History;
-use windlass::journal;
 use windlass::name::{HostName, RoleName};
 use windlass::observe::{self, Connections};
 use windlass::plan::{self, DeployRequest, Plan, PruneRequest, Refusal, Request, RollbackRequest, Scope};
@@ -177,7 +176,7 @@ impl Operator {
         let fleet = observe::observe(&connections, &self.config.service, None, &*clock).await;
         let dirs = fleet
             .reachable()
-            .map(|(h, facts)| (h.clone(), journal::state_dir(facts.home.dir(), &self.config.service, None)))
+            .map(|(h, facts)| (h.clone(), facts.home.of_service(&self.config.service, None)))
             .collect();
         let holder = Holder {
             actor: request.actor.clone(),

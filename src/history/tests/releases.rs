@@ -146,7 +146,7 @@ fn what_can_be_brought_back_and_how() {
     assert!(matches!(own_port, Availability::Restart(_)), "the outgoing one gives its port back: {own_port:?}");
     let taken = edit(&world, &|f| {
         f.containers[0].ports = vec![port(8080)];
-        f.listening.insert(8080);
+        f.listening.insert(8080, Some("nginx (pid 812)".to_string()));
     });
     assert!(matches!(&taken, Availability::Missing { why } if why.contains("port 8080")), "{taken:?}");
     let gone = edit(&world, &|f| _ = f.containers.remove(0));

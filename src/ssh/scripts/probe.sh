@@ -11,4 +11,5 @@ echo "@disk $(df -P -k "$d" 2> /dev/null | tail -n 1)";
 cat /proc/net/tcp /proc/net/tcp6 2> /dev/null | while read -r n l r s x; do
   [ "$s" = 0A ] && echo "@listen ${l##*:}";
 done;
+ss -Hltnp 2> /dev/null | while read -r s r q l p u; do echo "@holder ${l##*:} $u"; done;
 echo "@done"

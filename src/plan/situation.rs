@@ -1,0 +1,113 @@
+//! What every plan of a release is made from, and what planners ask of it: what serves now, and how a role goes over.
+
+use crate::config::Config;
+use crate::effect::Backend;
+use crate::fleet::{BackendName, Container, Fleet, HostFacts};
+use crate::history::{self, History};
+use crate::name::{HostName, RoleName, Version};
+use crate::plan::change::{Change, Incoming, Outgoing};
+use crate::plan::names::Identity;
+use crate::plan::{Adoption, Ref, Request, Serving, adopt};
+use crate::spec::{RoleSpec, Route};
+
+/// The fleet as it was found, the configuration, and what is asked for.
+pub(super) struct Situation<'a> {
+    pub(super) config: &'a Config,
+    pub(super) fleet: &'a Fleet,
+    pub(super) request: &'a Request,
+    pub(super) history: History,
+    /// What was found serving and no journal knows.
+    pub(super) adopted: Vec<Adoption>,
+    /// The number of the release that the plan makes.
+    pub(super) number: u32,
+}
+
+/// What serves a role on a host before the run.
+pub(super) struct Now<'f> {
+    pub(super) serving: Serving,
+    pub(super) container: Option<&'f Container>,
+    /// Running containers of the role that do not serve: left by a run that was cut off.
+    pub(super) leftovers: Vec<&'f Container>,
+}
+
+impl<'a> Situation<'a> {
+    pub(super) fn of(config: &'a Config, fleet: &'a Fleet, request: &'a Request) -> Self {
+        let history = history_of(config, fleet);
+        let adopted = adopt::adoptions(config, fleet, &history, request);
+        let number = history.next_number().saturating_add(u32::try_from(adopted.len()).unwrap_or(u32::MAX));
+        Self { config, fleet, request, history, adopted, number }
+    }
+
+    /// The backend that routes to a role.
+    pub(super) fn backend(&self, role: &RoleName) -> BackendName {
+        BackendName::new(&self.config.service, role, self.config.destination.as_ref())
+    }
+
+    /// Whose containers a role's are.
+    pub(super) fn identity<'n>(&'n self, role: &'n RoleName, version: &'n Version) -> Identity<'n> {
+        let (service, destination) = (&self.config.service, self.config.destination.as_ref());
+        Identity { service, destination, role, version }
+    }
+
+    pub(super) fn now<'f>(&self, host: &HostName, facts: &'f HostFacts, role: &RoleName, proxied: bool) -> Now<'f> {
+        let (service, destination) = (&self.config.service, self.config.destination.as_ref());
+        let container = history::serving(facts, service, destination, role);
+        let adopted = self.adopted.iter().flat_map(|a| &a.serving);
+        let just_adopted =
+            adopted.filter(|s| s.host == *host && s.role == *role).find_map(|serving| serving.release.clone());
+        let recorded = || container.and_then(|_| adopt::release_serving(&self.history, host, role)?.run.clone());
+        let serving = Serving {
+            host: host.clone(),
+            role: role.clone(),
+            container: container.map(|c| Ref::Id(c.id.clone())),
+            version: container.and_then(Container::version),
+            release: just_adopted.or_else(recorded),
+            backend: proxied.then(|| self.backend(role)),
+        };
+        Now { serving, container, leftovers: history::leftovers(facts, service, destination, role) }
+    }
+
+    /// A change of a role on a host to `incoming`, made from `spec`.
+    pub(super) fn change<'f>(
+        &self,
+        facts: &'f HostFacts,
+        role: &RoleName,
+        spec: &RoleSpec,
+        incoming: Incoming,
+        now: &Now<'f>,
+    ) -> Change<'f> {
+        let name = self.backend(role);
+        let backend = |route: &Route| Backend {
+            name: name.clone(),
+            service: self.config.service.clone(),
+            role: role.clone(),
+            destination: self.config.destination.clone(),
+            route: route.clone(),
+        };
+        let wants: Vec<_> = spec.options.publish.iter().filter_map(|p| p.host_port).collect();
+        let holds = |c: &Container| c.ports.iter().filter_map(|p| p.host_port).any(|port| wants.contains(&port));
+        Change {
+            role: role.clone(),
+            backend: spec.route.as_ref().map(backend),
+            backend_now: facts.proxy.backends.get(&name).map(|state| (backend(&state.route), state)),
+            stop_first: now.container.is_some_and(holds),
+            host_ports: wants,
+            outgoing: now.container.map(|container| Outgoing { container, release: now.serving.release.clone() }),
+            leftovers: now.leftovers.clone(),
+            incoming,
+            release: self.request.run.clone(),
+            restart: spec.restart,
+            readiness_delay: spec.readiness_delay,
+            stop_timeout: spec.stop_timeout,
+            deploy_timeout: self.config.deploy_timeout.as_secs(),
+            drain_timeout: self.config.drain_timeout.as_secs(),
+        }
+    }
+}
+
+/// The history as the configuration's roles see it.
+pub(super) fn history_of(config: &Config, fleet: &Fleet) -> History {
+    let hosts = |role: &crate::config::Role| role.hosts.iter().map(|h| h.name.clone()).collect();
+    let roles = config.roles.iter().map(|role| (role.name.clone(), hosts(role))).collect();
+    History::of(fleet, &config.service, config.destination.as_ref(), &roles)
+}
