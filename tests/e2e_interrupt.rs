@@ -64,7 +64,7 @@ fn ctrl_c_in_every_phase() {
     let project = on_v1("stopped");
     let mut serving = "v1".to_owned();
     for (n, phase) in PHASES.into_iter().enumerate() {
-        let hammer = project.hammer(2, Some(3));
+        let hammer = project.paced_hammer(10, 20, Some(3));
         let version = format!("slow{n}");
         let deploy = deploy_until(&project, &version, phase);
         deploy.signal("INT");
@@ -102,7 +102,7 @@ fn ctrl_c_in_every_phase() {
 fn a_kill_in_every_phase_and_the_same_again() {
     let project = on_v1("killed");
     for (n, phase) in PHASES.into_iter().enumerate() {
-        let hammer = project.hammer(2, Some(3));
+        let hammer = project.paced_hammer(10, 20, Some(3));
         let version = format!("slow{n}");
         let deploy = deploy_until(&project, &version, phase);
         deploy.signal("KILL");
@@ -132,7 +132,7 @@ fn a_coordinator_that_slept_for_a_minute_does_nothing_more() {
     let project = on_v1("asleep");
     project.image("v2", &["APP_HEALTH=slow:8"]);
     project.image("v3", &[]);
-    let hammer = project.hammer(2, Some(3));
+    let hammer = project.paced_hammer(10, 20, Some(3));
     let second = format!("{}: wait until the proxy finds", project.hosts[1].address);
     let mut sleeper = Watched::start(&project, &["deploy", "--version", "v2"]);
     sleeper.until(&[&second, " …"], SOON);

@@ -3,29 +3,12 @@
 #[path = "support/operator.rs"]
 mod operator;
 
-use operator::{Ended, Operator, config};
+use operator::{APP, Ended, Operator, operator};
 use std::time::Duration;
 use windlass::name::ContainerId;
 use windlass::release::Outcome;
-use windlass::sim::{ImageBehaviour, SimFleet};
+use windlass::sim::ImageBehaviour;
 use windlass::spec::PublishedPort;
-
-const APP: &str = "registry.example.com/app";
-
-fn operator(hosts: &[&str], roles: &[&str]) -> Operator {
-    let world = SimFleet::new()
-        .hosts(hosts.iter().copied())
-        .registry_image("haproxy", "3.2", ImageBehaviour::healthy())
-        .registry_image(APP, "v1", ImageBehaviour::healthy())
-        .registry_image(APP, "v2", ImageBehaviour::healthy())
-        .registry_image(APP, "v3", ImageBehaviour::healthy());
-    Operator::new(world, config(hosts, roles))
-}
-
-async fn assert_serves(operator: &Operator, version: &str) {
-    let serving = operator.serving().await;
-    assert!(serving.values().all(|v| v.as_deref() == Some(version)), "{serving:?}");
-}
 
 /// `docker rm -f`.
 async fn remove(operator: &Operator, host: &str, id: &ContainerId) {
@@ -49,7 +32,7 @@ async fn a_release_that_falls_ill_while_the_run_waits_is_taken_back_before_the_o
     let report = operator.deploy("ill").await.report();
     assert_eq!(report.outcome, Outcome::Reverted, "{report:?}");
     assert!(report.reason.as_deref().is_some_and(|r| r.contains("health check fails")), "{report:?}");
-    assert_serves(&operator, "v1").await;
+    operator.assert_serves("v1").await;
     assert!(!operator.world.containers("b").contains_key("app-web-ill"), "the others were left alone");
 }
 
@@ -90,7 +73,7 @@ async fn one_run_converges_after_a_kill_where_host_ports_are_published() {
         drop(tokio::time::timeout(Duration::from_millis(ms), operator.deploy("v2")).await);
         let report = operator.deploy("v3").await.report();
         assert_eq!(report.outcome, Outcome::Succeeded, "killed after {ms} ms: {report:?}");
-        assert_serves(&operator, "v3").await;
+        operator.assert_serves("v3").await;
     }
 }
 
@@ -102,8 +85,19 @@ async fn a_worker_that_never_passed_its_gate_is_not_taken_for_deployed() {
     assert_eq!(operator.deploy("v1").await.report().outcome, Outcome::Succeeded);
     operator.world.reboot("a");
     tokio::time::sleep(Duration::from_secs(60)).await;
-    assert_serves(&operator, "v1").await;
+    operator.assert_serves("v1").await;
     assert!(matches!(operator.deploy("v1").await, Ended::NothingToDo));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_killed_first_deploy_left_is_not_taken_for_what_served() {
+    let operator = operator(&["a"], &["jobs!"]);
+    drop(tokio::time::timeout(Duration::from_secs(4), operator.deploy("v1")).await);
+    assert!(operator.world.containers("a").contains_key("app-jobs-v1"), "it was killed while it watched the worker");
+    let report = operator.deploy("crash").await.report();
+    assert_eq!(report.outcome, Outcome::Reverted, "{report:?}");
+    let serving = operator.serving().await;
+    assert!(serving.values().all(Option::is_none), "nothing ever served, so nothing does: {serving:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -114,7 +108,7 @@ async fn one_run_converges_when_what_is_routed_was_removed_by_hand() {
     remove(&operator, "a", &id).await;
     let report = operator.deploy("v2").await.report();
     assert_eq!(report.outcome, Outcome::Succeeded, "{report:?}");
-    assert_serves(&operator, "v2").await;
+    operator.assert_serves("v2").await;
 }
 
 #[tokio::test(start_paused = true)]

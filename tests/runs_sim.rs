@@ -3,54 +3,28 @@
 #[path = "support/operator.rs"]
 mod operator;
 
-use operator::{Operator, config};
+use operator::{APP, operator};
 use std::time::Duration;
 use windlass::event::Event;
 use windlass::release::Outcome;
 use windlass::secret::Secret;
-use windlass::sim::{ImageBehaviour, SimFleet};
-
-const APP: &str = "registry.example.com/app";
-
-fn operator(hosts: &[&str], roles: &[&str]) -> Operator {
-    let world = SimFleet::new()
-        .hosts(hosts.iter().copied())
-        .registry_image("haproxy", "3.2", ImageBehaviour::healthy())
-        .registry_image(APP, "v1", ImageBehaviour::healthy())
-        .registry_image(APP, "v2", ImageBehaviour::healthy())
-        .registry_image(APP, "bad", ImageBehaviour::never_healthy())
-        .registry_image(
-            APP,
-            "crash",
-            ImageBehaviour::crashing(Duration::from_millis(300), 3).printing(["key=s1", "bye"]),
-        );
-    Operator::new(world, config(hosts, roles))
-}
-
-fn everywhere(operator: &Operator, version: &str) -> Vec<Option<String>> {
-    vec![Some(version.to_string()); operator.config.hosts.len() * operator.config.roles.len()]
-}
-
-async fn assert_serves(operator: &Operator, version: &str) {
-    let serving = operator.serving().await;
-    assert_eq!(serving.values().cloned().collect::<Vec<_>>(), everywhere(operator, version), "{serving:?}");
-}
+use windlass::sim::ImageBehaviour;
 
 #[tokio::test(start_paused = true)]
 async fn deploy_deploy_rollback_without_a_gap_and_without_a_pull() {
     let mut operator = operator(&["a", "b", "c"], &["web", "jobs!"]);
     assert_eq!(operator.deploy("v1").await.report().outcome, Outcome::Succeeded);
-    assert_serves(&operator, "v1").await;
+    operator.assert_serves("v1").await;
     operator.config.roles.iter_mut().for_each(|r| {
         r.spec.env.clear.insert("COLOR".to_string(), "green".to_string());
     });
     operator.secrets.insert("KEY".to_string(), Secret::new("s2".to_string()));
     assert_eq!(operator.deploy("v2").await.report().outcome, Outcome::Succeeded);
-    assert_serves(&operator, "v2").await;
+    operator.assert_serves("v2").await;
     operator.world.stop_registry();
     let pulls = operator.world.pulls();
     assert_eq!(operator.rollback(None).await.report().outcome, Outcome::Succeeded);
-    assert_serves(&operator, "v1").await;
+    operator.assert_serves("v1").await;
     assert_eq!(operator.world.pulls(), pulls, "a rollback pulls nothing");
     let env = operator.world.environment("a", "app-web-v1");
     assert_eq!((env["COLOR"].as_str(), env["KEY"].as_str()), ("blue", "s1"));
@@ -64,7 +38,7 @@ async fn a_release_that_never_gets_healthy_leaves_the_fleet_on_what_served() {
         operator.deploy("v1").await.report();
         let report = operator.deploy(bad).await.report();
         assert_eq!(report.outcome, Outcome::Reverted, "{report:?}");
-        assert_serves(&operator, "v1").await;
+        operator.assert_serves("v1").await;
         assert_eq!(report.failures.len(), 1, "one host was tried: {report:?}");
         operator.assert_no_gap();
     }
@@ -95,6 +69,27 @@ async fn a_failed_first_deploy_leaves_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_container_whose_creation_was_not_answered_is_found_and_taken_away() {
+    let operator = operator(&["a", "b"], &["web"]);
+    operator.world.lose_next_answer("a", "engine.create");
+    let report = operator.deploy("v1").await.report();
+    assert_eq!(report.outcome, Outcome::Reverted, "{report:?}");
+    let left: Vec<_> = operator.world.containers("a").into_keys().filter(|n| n.starts_with("app-")).collect();
+    assert_eq!(left, [] as [String; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pull_that_stands_still_is_given_up() {
+    let mut operator = operator(&["a", "b"], &["web"]);
+    operator.deploy("v1").await.report();
+    operator.world = operator.world.pull_time(Duration::from_secs(3600));
+    let report = operator.deploy("v2").await.report();
+    assert_eq!(report.outcome, Outcome::Reverted, "{report:?}");
+    assert!(report.failures[0].1.message.contains("made no progress for two minutes"), "{report:?}");
+    operator.assert_serves("v1").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn failing_on_the_last_host_takes_the_others_back() {
     let operator = operator(&["a", "b", "c"], &["web"]);
     operator.deploy("v1").await.report();
@@ -112,7 +107,7 @@ async fn failing_on_the_last_host_takes_the_others_back() {
     let (ended, ()) = tokio::join!(operator.deploy("v2"), watch);
     let report = ended.report();
     assert_eq!(report.outcome, Outcome::Reverted, "{report:?}");
-    assert_serves(&operator, "v1").await;
+    operator.assert_serves("v1").await;
     operator.assert_no_gap();
 }
 
@@ -144,7 +139,7 @@ async fn an_interrupt_brings_back_what_served() {
     let report = ended.report();
     assert_eq!(report.outcome, Outcome::Interrupted, "{report:?}");
     assert!(began.elapsed() < Duration::from_secs(10), "nobody waits for a gate whose run goes back");
-    assert_serves(&operator, "v1").await;
+    operator.assert_serves("v1").await;
     operator.assert_no_gap();
 }
 
@@ -181,7 +176,7 @@ async fn an_interrupt_at_any_event_before_the_point_of_no_return_goes_back() {
         operator.interrupt_at = Some(at);
         let report = operator.deploy("v2").await.report();
         assert_eq!(report.outcome, Outcome::Interrupted, "{n}: {report:?}");
-        assert_serves(&operator, "v1").await;
+        operator.assert_serves("v1").await;
         operator.assert_no_gap();
     }
 }

@@ -1,18 +1,17 @@
 //! Carries out one action on one host. No choices: what to do is in the action, what to expect too.
 
-use crate::effect::{Clock, EngineErrorKind, NewContainer, PullProgress, RegistryLogin};
+use crate::effect::{Clock, EngineErrorKind, NewContainer, RegistryLogin};
 use crate::event::{Event, Sink};
 use crate::execute::gate;
 use crate::execute::host::{NETWORK, RunHost, StepError};
-use crate::execute::record;
+use crate::execute::{pull, record};
 use crate::fleet::{BackendName, STATE_VOLUME, label};
-use crate::name::{HostName, ImageRef, RoleName, RunId};
+use crate::name::{HostName, RoleName, RunId};
 use crate::plan::{Action, PlannedContainer, Ref, StepId};
 use crate::release::{Fact, FingerprintKey};
 use crate::secret::Secret;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use tokio::sync::mpsc;
 
 /// What actions need besides the host: everything that a plan may not hold.
 pub(super) struct Means<'a> {
@@ -37,7 +36,7 @@ pub(super) async fn perform(
         Action::PrepareState { home, write_key } => prepare_state(means, host, home, *write_key).await?,
         Action::CreateNetwork { name } => engine.create_network(name).await?,
         Action::BootProxy { settings } => proxy.boot(settings).await?,
-        Action::Pull { image, tag } => pull(means, host, image, tag).await?,
+        Action::Pull { image, tag } => pull::pull(means, host, image, tag).await?,
         Action::Tag { image, tag } => engine.tag(image, tag).await?,
         Action::SetRoute { backend } => proxy.set_route(backend).await?,
         Action::RemoveRoute { backend } => proxy.remove_route(backend).await?,
@@ -101,25 +100,6 @@ async fn prepare_state(means: &Means<'_>, host: &RunHost, home: &str, write_key:
         host.node.host.write(&crate::journal::key_path(&host.state_dir), means.key.bytes(), 0o600).await?;
     }
     Ok(())
-}
-
-/// Pulls by digest, proves that the image is there, and tags it.
-async fn pull(means: &Means<'_>, host: &RunHost, image: &ImageRef, tag: &ImageRef) -> Result<(), StepError> {
-    let (progress, mut updates) = mpsc::unbounded_channel::<PullProgress>();
-    let login = means.login.filter(|login| login.server.as_deref() == image.repository.registry());
-    let name = &host.node.name;
-    let pulling = host.node.engine.pull(image, login, progress);
-    let reporting = async {
-        while let Some(update) = updates.recv().await {
-            means.sink.emit((name, update).into());
-        }
-    };
-    let (pulled, ()) = tokio::join!(pulling, reporting);
-    pulled?;
-    let Some(present) = host.node.engine.image(&image.to_string()).await? else {
-        return Err(StepError::Moved(format!("the engine pulled {image} without an error, and does not have it")));
-    };
-    Ok(host.node.engine.tag(present.id.as_str(), tag).await?)
 }
 
 async fn create(means: &Means<'_>, host: &RunHost, planned: &PlannedContainer) -> Result<(), StepError> {

@@ -3,9 +3,9 @@
 use crate::effect::{EngineError, HostError, LeaseError, LogsRequest, Node, ProxyError, Target};
 use crate::event::Failure;
 use crate::execute::Leases;
-use crate::fleet::{Container, label};
+use crate::fleet::{Container, ContainerBrief, label};
 use crate::mask::Masker;
-use crate::name::{ContainerId, RoleName};
+use crate::name::{ContainerId, ImageRef, RoleName, RunId};
 use crate::plan::Ref;
 use crate::release::Fingerprint;
 use crate::secret::Secret;
@@ -33,6 +33,11 @@ pub(super) enum StepError {
     /// The container did not prove that it works.
     #[error("{message}")]
     Unhealthy { message: String, container: ContainerId },
+    /// A pull stands still.
+    #[error(
+        "the pull of {0} made no progress for two minutes: its registry does not answer, or the host's network is stuck"
+    )]
+    Stalled(ImageRef),
     /// The world is not what the plan expects.
     #[error("{0}")]
     Moved(String),
@@ -63,6 +68,18 @@ impl RunHost {
             (None, Ref::Id(id)) => Ok(id.clone()),
             (None, Ref::Name(name)) => Err(StepError::Moved(format!("the container {name} was not created"))),
         }
+    }
+
+    /// Looks for a container that this run created and does not know the id of, and binds it.
+    pub(super) async fn find(&self, reference: &Ref, run: &RunId) -> bool {
+        let Ref::Name(name) = reference else { return false };
+        let all = self.node.engine.list().await.unwrap_or_default();
+        let made_here = |c: &&ContainerBrief| c.labels.get(label::CREATED_BY).is_some_and(|by| by == run.as_str());
+        let found = all.iter().filter(made_here).find(|c| c.name == *name);
+        if let Some(found) = found {
+            self.bind(reference.clone(), found.id.clone());
+        }
+        found.is_some()
     }
 
     pub(super) async fn inspect(&self, reference: &Ref) -> Result<Container, StepError> {

@@ -108,7 +108,7 @@ impl LaneContext<'_> {
     pub(super) async fn undo(&self, host: &RunHost, begun: &[&crate::plan::Step]) -> Option<String> {
         let mut first = None;
         for action in begun.iter().rev().flat_map(|step| &step.undo) {
-            if !self.exists(host, action) {
+            if !self.exists(host, action).await {
                 continue;
             }
             if let Err(error) = self.guarded(host, None, action).await {
@@ -121,9 +121,13 @@ impl LaneContext<'_> {
         first
     }
 
-    /// A container whose creation failed has nothing to be taken back.
-    fn exists(&self, host: &RunHost, action: &Action) -> bool {
-        crate::plan::container_of(action).is_none_or(|reference| host.id(reference).is_ok())
+    /// A container whose creation failed has nothing to be taken back. One whose creation was done and only its answer
+    /// lost is found by its name.
+    async fn exists(&self, host: &RunHost, action: &Action) -> bool {
+        match crate::plan::container_of(action) {
+            None => true,
+            Some(reference) => host.id(reference).is_ok() || host.find(reference, self.means.run).await,
+        }
     }
 }
 

@@ -6,6 +6,7 @@ mod hooks;
 mod host;
 mod lane;
 mod leases;
+mod pull;
 mod record;
 mod report;
 mod run;

@@ -140,6 +140,13 @@ impl Container {
         self.parsed(label::CREATED_BY)
     }
 
+    /// Whether it never became what it was made for: until its gate has passed, a container of windlass's has no restart
+    /// policy.
+    pub fn is_unproven(&self) -> bool {
+        let meant: Option<RestartPolicy> = self.parsed(label::RESTART);
+        self.created_by().is_some() && self.restart == RestartPolicy::No && meant.is_some_and(|p| p != self.restart)
+    }
+
     /// What it was made from; none for one that windlass did not make.
     pub fn fingerprint(&self) -> Option<Fingerprint> {
         self.parsed(label::SPEC)

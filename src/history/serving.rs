@@ -10,7 +10,8 @@ use crate::release::Fact;
 ///    since that is where requests go, and callers see its state.
 /// 2. Without such a backend (a role without a proxy, or a proxy that routes to nothing that exists): the running
 ///    container of the role whose `Switched` is the newest in this host's journal.
-/// 3. Where the journal knows none of the running ones (made by Kamal): the one created last.
+/// 3. Where the journal knows none of the running ones (made by Kamal, or the journal was lost): the one created last,
+///    but none that never passed its gate: a run that was cut off left it, and it never served anybody.
 pub fn serving<'a>(
     facts: &'a HostFacts,
     service: &ServiceName,
@@ -22,7 +23,7 @@ pub fn serving<'a>(
     routed.or_else(|| {
         let running = running(facts, service, destination, role);
         last_switched(facts, role, &running)
-            .or_else(|| running.into_iter().max_by_key(|c| (c.created_at, c.id.clone())))
+            .or_else(|| running.into_iter().filter(|c| !c.is_unproven()).max_by_key(|c| (c.created_at, c.id.clone())))
     })
 }
 

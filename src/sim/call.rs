@@ -128,8 +128,11 @@ impl SimConnection {
             return Err(E::disconnected(format!("there is no host {}", self.host)));
         };
         machine.advance(now);
-        let result = effect(&mut At { machine, registry: &mut world.registry, now });
+        let mut result = effect(&mut At { machine, registry: &mut world.registry, now });
         machine.settle(now);
+        if record.as_ref().is_some_and(|(method, _)| machine.lost_answers.remove(method.name)) {
+            result = Err(E::disconnected("the answer never came".to_string()));
+        }
         if let Some((method, args)) = record {
             let error = result.as_ref().err().map(ToString::to_string);
             let host = self.host.clone();

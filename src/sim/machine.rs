@@ -90,6 +90,8 @@ pub(super) struct Machine {
     pub(super) files: Files,
     /// The next append to a path stops after so many bytes and its answer is lost.
     pub(super) torn: BTreeMap<String, usize>,
+    /// The next answers to calls of these methods are lost.
+    pub(super) lost_answers: BTreeSet<String>,
     pub(super) leases: Leases,
     pub(super) proxy: ProxyBox,
     pub(super) availability: BTreeMap<BackendName, Vec<Availability>>,
@@ -118,6 +120,7 @@ impl Machine {
             volumes: BTreeMap::new(),
             files,
             torn: BTreeMap::new(),
+            lost_answers: BTreeSet::new(),
             leases: Leases::default(),
             proxy: ProxyBox::default(),
             availability: BTreeMap::new(),

@@ -121,6 +121,11 @@ impl SimFleet {
         self.machine(host, |machine, _| machine.torn.insert(path.to_string(), after_bytes));
     }
 
+    /// The next call of this method (such as `engine.create`) happens, and its answer is lost. The connection goes on.
+    pub fn lose_next_answer(&self, host: &str, method: &str) {
+        self.machine(host, |machine, _| machine.lost_answers.insert(method.to_string()));
+    }
+
     /// Puts a file onto a host, with its directory.
     pub fn put_file(&self, host: &str, path: &str, content: &[u8]) {
         self.machine(host, |machine, _| {

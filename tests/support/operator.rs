@@ -17,7 +17,7 @@ use windlass::observe::{self, Connections};
 use windlass::plan::{self, DeployRequest, Plan, PruneRequest, Refusal, Request, RollbackRequest, Scope};
 use windlass::release::FingerprintKey;
 use windlass::secret::Secret;
-use windlass::sim::SimFleet;
+use windlass::sim::{ImageBehaviour, SimFleet};
 use windlass::spec::{ContainerOptions, Env, HttpCheck, Logging, RestartPolicy, RoleSpec, Route};
 
 /// Parses a name of any kind.
@@ -120,7 +120,31 @@ fn spec(proxied: bool) -> RoleSpec {
     }
 }
 
+/// The repository of the service's images.
+pub const APP: &str = "registry.example.com/app";
+
+/// An operator of hosts that run nothing yet, and a registry with healthy and with bad releases.
+pub fn operator(hosts: &[&str], roles: &[&str]) -> Operator {
+    let crashing = ImageBehaviour::crashing(Duration::from_millis(300), 3).printing(["key=s1", "bye"]);
+    let world = SimFleet::new()
+        .hosts(hosts.iter().copied())
+        .registry_image("haproxy", "3.2", ImageBehaviour::healthy())
+        .registry_image(APP, "v1", ImageBehaviour::healthy())
+        .registry_image(APP, "v2", ImageBehaviour::healthy())
+        .registry_image(APP, "v3", ImageBehaviour::healthy())
+        .registry_image(APP, "bad", ImageBehaviour::never_healthy())
+        .registry_image(APP, "crash", crashing);
+    Operator::new(world, config(hosts, roles))
+}
+
 impl Operator {
+    /// Asks every host: each role in the configuration serves this version there.
+    pub async fn assert_serves(&self, version: &str) {
+        let serving = self.serving().await;
+        assert_eq!(serving.len(), self.config.hosts.len() * self.config.roles.len(), "{serving:?}");
+        assert!(serving.values().all(|v| v.as_deref() == Some(version)), "not {version} everywhere: {serving:?}");
+    }
+
     pub fn new(world: SimFleet, config: Config) -> Self {
         Self {
             world,

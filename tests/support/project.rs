@@ -200,9 +200,20 @@ impl Project {
     /// Clients of the service on every host: `connections` at full speed and, if asked, one request of `long` seconds
     /// at a time. Returns when every host has answered.
     pub fn hammer(&self, connections: usize, long: Option<u32>) -> Hammer {
+        self.hammer_at(None, connections, long)
+    }
+
+    /// The same with so many requests a second and connection: load enough to see every lost request, and it leaves
+    /// a machine with two cores time for what is tested.
+    pub fn paced_hammer(&self, connections: usize, rate: u32, long: Option<u32>) -> Hammer {
+        self.hammer_at(Some(rate), connections, long)
+    }
+
+    fn hammer_at(&self, rate: Option<u32>, connections: usize, long: Option<u32>) -> Hammer {
         let targets: Vec<_> =
             self.hosts.iter().map(|host| format!("http://{}/@{}", host.address, self.domain())).collect();
         let mut options = vec!["--connections".to_owned(), connections.to_string(), "--seconds".into(), "900".into()];
+        options.extend(rate.into_iter().flat_map(|rate| ["--rate".to_owned(), rate.to_string()]));
         options.extend(long.into_iter().flat_map(|seconds| ["--long".to_owned(), seconds.to_string()]));
         let options: Vec<_> = options.iter().map(String::as_str).collect();
         Hammer::start(self.lab, &options, &targets)

@@ -1,4 +1,4 @@
-//! One keep-alive connection that asks as fast as it is answered.
+//! One keep-alive connection that asks as fast as it is answered, or at a rate.
 
 use std::io::{BufReader, ErrorKind, Write};
 use std::net::TcpStream;
@@ -16,6 +16,7 @@ pub struct Client {
     pub target: Target,
     pub request: Vec<u8>,
     pub timeout: Duration,
+    pub pause: Duration,
     pub tally: Arc<Mutex<Tally>>,
     pub connection: Option<BufReader<TcpStream>>,
 }
@@ -38,6 +39,7 @@ impl Client {
             target: target.clone(),
             request,
             timeout,
+            pause: if long.is_some() { Duration::ZERO } else { options.pause },
             tally,
             connection: None,
         }
@@ -49,7 +51,10 @@ impl Client {
             let outcome = self.one_request();
             let took = began.elapsed();
             match outcome {
-                Ok(body) => locked(&self.tally).succeeded(&body, took),
+                Ok(body) => {
+                    locked(&self.tally).succeeded(&body, took);
+                    thread::sleep(self.pause);
+                }
                 Err((failure, detail)) => {
                     self.connection = self
                         .connection

@@ -8,6 +8,7 @@ use std::time::Duration;
 pub const USAGE: &str = "usage: hammer [options] URL[@HOST]...
   URL is http://ADDRESS[:PORT][/PATH]; HOST is what to send as Host header (default: the address)
   --connections N     keep-alive connections per target (20)
+  --rate R            requests a second and connection, instead of as many as are answered
   --seconds S         stop after S seconds
   --until-file F      stop when F exists
   --timeout S         a request that takes longer has failed (10)
@@ -19,6 +20,8 @@ Stops at SIGTERM and SIGINT too; requests in flight are finished. One JSON objec
 pub struct Options {
     pub targets: Vec<Target>,
     pub connections: usize,
+    /// Between an answer and the next request.
+    pub pause: Duration,
     pub seconds: Option<f64>,
     pub until_file: Option<PathBuf>,
     pub timeout: Duration,
@@ -39,6 +42,7 @@ impl Options {
         let mut options = Self {
             targets: Vec::new(),
             connections: 20,
+            pause: Duration::ZERO,
             seconds: None,
             until_file: None,
             timeout: Duration::from_secs(10),
@@ -49,6 +53,7 @@ impl Options {
             let mut value = || args.next().ok_or(format!("{arg} wants a value"));
             match arg.as_str() {
                 "--connections" => options.connections = number(&value()?)?,
+                "--rate" => options.pause = pause(&value()?)?,
                 "--seconds" => options.seconds = Some(number(&value()?)?),
                 "--until-file" => options.until_file = Some(value()?.into()),
                 "--timeout" => options.timeout = Duration::from_secs_f64(number(&value()?)?),
@@ -69,6 +74,11 @@ impl Options {
         }
         Ok(options)
     }
+}
+
+fn pause(rate: &str) -> Result<Duration, String> {
+    let rate: f64 = number(rate)?;
+    Duration::try_from_secs_f64(1.0 / rate).map_err(|_| format!("not a rate: {rate}"))
 }
 
 pub fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
