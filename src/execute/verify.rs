@@ -7,6 +7,7 @@ use crate::fleet::{BackendState, Container, Health, ServerRole, State};
 use crate::name::HostName;
 use crate::plan::Serving;
 use futures::future::join_all;
+use std::collections::BTreeMap;
 
 /// How much has to be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,35 +27,63 @@ pub(super) async fn failures(hosts: &Hosts, expected: &[Serving]) -> Vec<(HostNa
     unproven(hosts, expected, Proof::Brought).await.into_iter().map(failure).collect()
 }
 
-/// What is not as it should be, and why in words; the rest is proven.
+/// What is not as it should be, and why in words; the rest is proven. Each host's proxy is asked once.
 pub(super) async fn unproven(hosts: &Hosts, expected: &[Serving], proof: Proof) -> Vec<(Serving, String)> {
-    let checks = expected.iter().map(|serving| async move {
-        let what = match hosts.get(&serving.host) {
-            None => Some("it could not be asked".to_string()),
-            Some(host) => {
-                let checked = check(host, serving, proof).await;
-                checked.unwrap_or_else(|error| Some(format!("it could not be asked: {error}")))
-            }
-        };
-        Some((serving.clone(), what?))
+    let mut by_host: BTreeMap<&HostName, Vec<&Serving>> = BTreeMap::new();
+    for serving in expected {
+        by_host.entry(&serving.host).or_default().push(serving);
+    }
+    let asked = by_host.into_iter().map(|(name, roles)| async move {
+        match hosts.get(name) {
+            Some(host) => on_host(host, &roles, proof).await,
+            None => roles.iter().map(|role| Some(((*role).clone(), "it could not be asked".to_string()))).collect(),
+        }
     });
-    join_all(checks).await.into_iter().flatten().collect()
+    join_all(asked).await.into_iter().flatten().flatten().collect()
 }
 
-async fn check(host: &RunHost, serving: &Serving, proof: Proof) -> Result<Option<String>, StepError> {
-    let Some(reference) = &serving.container else { return nothing_serves(host, serving).await };
+async fn on_host(host: &RunHost, roles: &[&Serving], proof: Proof) -> Vec<Option<(Serving, String)>> {
+    let proxied = roles.iter().any(|role| role.backend.is_some());
+    let unknown = |error: StepError| format!("it could not be asked: {error}");
+    let backends = match proxied {
+        true => host.node.proxy.observe().await.map(|state| state.backends).map_err(|e| unknown(e.into())),
+        false => Ok(BTreeMap::new()),
+    };
+    let backends = &backends;
+    let checks = roles.iter().map(|serving| async move {
+        let what = match backends {
+            Err(why) if serving.backend.is_some() => Some(why.clone()),
+            _ => {
+                let known = backends.as_ref().ok().zip(serving.backend.as_ref());
+                let backend = known.and_then(|(backends, name)| backends.get(name));
+                check(host, serving, backend, proof).await.unwrap_or_else(|error| Some(unknown(error)))
+            }
+        };
+        Some(((*serving).clone(), what?))
+    });
+    join_all(checks).await
+}
+
+async fn check(
+    host: &RunHost,
+    serving: &Serving,
+    backend: Option<&BackendState>,
+    proof: Proof,
+) -> Result<Option<String>, StepError> {
+    let routed = backend.and_then(BackendState::active);
+    let Some(reference) = &serving.container else {
+        return Ok(routed.map(|id| format!("the proxy routes to {}, and nothing should serve", id.short())));
+    };
     let expected = host.id(reference)?;
-    let inspect = async { Ok::<_, StepError>(host.node.engine.inspect(&expected).await?) };
-    let (container, backend) = tokio::try_join!(inspect, backend(host, serving))?;
+    let container = host.node.engine.inspect(&expected).await?;
     if serving.backend.is_some() {
-        let routed = backend.as_ref().and_then(BackendState::active);
         if routed != Some(&expected) {
             let found = routed.map_or_else(|| "nothing".to_string(), |id| id.short().to_string());
             // Before the first contact there was no route at all: then that is what must be so again.
             let first_contact = proof == Proof::Before && routed.is_none() && runs(&container);
             return Ok((!first_contact).then(|| format!("the proxy routes to {found}, not to {}", container.name)));
         }
-        if let Some(why) = backend.as_ref().and_then(|backend| doubt(backend, proof)) {
+        if let Some(why) = backend.and_then(|backend| doubt(backend, proof)) {
             return Ok(Some(format!("{}: {why}", container.name)));
         }
     }
@@ -68,17 +97,6 @@ fn doubt(backend: &BackendState, proof: Proof) -> Option<String> {
     };
     let failing = proof == Proof::Brought && server.healthy == Some(false);
     failing.then(|| format!("the proxy's health check fails: {}", server.check))
-}
-
-async fn nothing_serves(host: &RunHost, serving: &Serving) -> Result<Option<String>, StepError> {
-    let backend = backend(host, serving).await?;
-    let routed = backend.as_ref().and_then(BackendState::active);
-    Ok(routed.map(|id| format!("the proxy routes to {}, and nothing should serve", id.short())))
-}
-
-async fn backend(host: &RunHost, serving: &Serving) -> Result<Option<BackendState>, StepError> {
-    let Some(name) = &serving.backend else { return Ok(None) };
-    Ok(host.node.proxy.observe().await?.backends.remove(name))
 }
 
 fn runs(container: &Container) -> bool {
