@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 CARGO ?= cargo
 
-.PHONY: help demo test lint quick lab-up lab-down install
+.PHONY: help demo test lint quick bench lab-up lab-down install
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,6 +25,9 @@ lint: ## formatting, clippy, documentation
 
 quick: ## tests that need neither root nor a lab
 	$(CARGO) test --locked --lib --test cli --test runs_sim --test contract_sim --test convergence
+
+bench: install ## the same work by windlass and by real Kamal on the same hosts, and the ratios
+	@benches/against-kamal
 
 lab-up: ## the lab, to play with by hand
 	tests/lab/lab up
