@@ -1,12 +1,12 @@
 //! Carries out one action on one host. No choices: what to do is in the action, what to expect too.
 
-use crate::effect::{Clock, EngineErrorKind, NewContainer, RegistryLogin};
+use crate::effect::{Clock, EngineErrorKind, NewContainer, ProxyError, RegistryLogin, Target};
 use crate::event::{Event, Sink};
 use crate::execute::gate;
 use crate::execute::host::{NETWORK, RunHost, StepError};
 use crate::execute::{pull, record};
 use crate::fleet::{BackendName, STATE_VOLUME, label};
-use crate::name::{HostName, RoleName, RunId};
+use crate::name::{ContainerId, HostName, RoleName, RunId};
 use crate::plan::{Action, PlannedContainer, Ref, StepId};
 use crate::release::{Fact, FingerprintKey};
 use crate::secret::Secret;
@@ -154,31 +154,39 @@ async fn switch(
 ) -> Result<(), StepError> {
     let from = from.map(|from| host.id(from)).transpose()?;
     if let Some(backend) = backend {
-        let (target, routed) = tokio::try_join!(host.target(to, port), routed(host, backend, from.as_ref()))?;
-        host.node.proxy.switch(backend, routed.as_ref(), &target).await?;
+        let target = host.target(to, port).await?;
+        route(host, backend, from.as_ref(), &target).await?;
     }
     let fact = Fact::Switched { role: role.clone(), from, to: host.id(to)?, release };
     record::append(means, host, means.run, fact).await
 }
 
-/// What the proxy must be found routing to. At first contact with a service that ran without this proxy there is a
-/// container that serves and a backend that routes to nothing yet. A container that was removed by hand may still be
-/// routed to: it serves nobody, and going over from it loses nothing.
-async fn routed(
+/// Sends a backend's requests to a container. Only where the proxy routes to something else than expected is it asked
+/// what that is: at first contact with a service that ran without this proxy there is a container that serves and a
+/// backend that routes to nothing yet; and a container that was removed by hand may still be routed to: it serves
+/// nobody, and going over from it loses nothing.
+async fn route(
     host: &RunHost,
     backend: &BackendName,
-    from: Option<&crate::name::ContainerId>,
-) -> Result<Option<crate::name::ContainerId>, StepError> {
+    from: Option<&ContainerId>,
+    target: &Target,
+) -> Result<(), StepError> {
+    let moved = match host.node.proxy.switch(backend, from, target).await {
+        Err(moved @ ProxyError::Moved { .. }) => moved,
+        result => return Ok(result?),
+    };
     let state = host.node.proxy.observe().await?;
     let active = state.backends.get(backend).and_then(|b| b.active().cloned());
-    match active {
-        None => Ok(None),
-        Some(active) if Some(&active) == from => Ok(Some(active)),
-        Some(active) => match host.node.engine.inspect(&active).await {
-            Err(error) if error.kind == EngineErrorKind::NotFound => Ok(Some(active)),
-            _ => Ok(from.cloned()),
-        },
+    if let Some(active) = &active
+        && !is_gone(host, active).await
+    {
+        return Err(moved.into());
     }
+    Ok(host.node.proxy.switch(backend, active.as_ref(), target).await?)
+}
+
+async fn is_gone(host: &RunHost, container: &ContainerId) -> bool {
+    matches!(host.node.engine.inspect(container).await, Err(error) if error.kind == EngineErrorKind::NotFound)
 }
 
 async fn refuse_if_routed(host: &RunHost, backend: Option<&BackendName>, container: &Ref) -> Result<(), StepError> {

@@ -8,7 +8,7 @@ use crate::journal;
 use crate::name::{HostName, RunId};
 use crate::plan::{Adoption, Plan, Ref};
 use crate::release::{Entry, Fact, IntendedRelease, Outcome, ReleaseRecord, SCHEMA};
-use futures::future::join_all;
+use futures::future::{join_all, try_join_all};
 use std::collections::BTreeMap;
 
 pub(super) type Hosts = BTreeMap<HostName, RunHost>;
@@ -44,20 +44,12 @@ pub(super) async fn intent(means: &Means<'_>, hosts: &Hosts, plan: &Plan) -> Vec
 
 async fn intent_on(means: &Means<'_>, name: &HostName, host: &RunHost, plan: &Plan) -> Result<(), HostError> {
     host.node.host.make_dir(&format!("{}/releases", host.state_dir)).await?;
-    let mut entries = Vec::new();
-    if let Some(missed) = plan.catch_up.get(name) {
-        for record in &missed.records {
-            write_record(host, record).await?;
-        }
-        entries.extend(missed.entries.iter().cloned());
-    }
-    for adoption in &plan.adopted {
-        write_record(host, &adoption.record).await?;
-        entries.extend(adopted_entries(means, name, adoption));
-    }
-    if let Some(record) = &plan.release {
-        write_record(host, record).await?;
-    }
+    let missed = plan.catch_up.get(name);
+    let missed_records = missed.into_iter().flat_map(|missed| &missed.records);
+    let records = missed_records.chain(plan.adopted.iter().map(|a| &a.record)).chain(&plan.release);
+    try_join_all(records.map(|record| write_record(host, record))).await?;
+    let mut entries: Vec<Entry> = missed.into_iter().flat_map(|missed| missed.entries.clone()).collect();
+    entries.extend(plan.adopted.iter().flat_map(|adoption| adopted_entries(means, name, adoption)));
     let actor = plan.release.as_ref().map(|r| r.actor.clone()).unwrap_or_else(|| plan.actor.clone());
     let fact = Fact::Intent {
         verb: plan.verb,

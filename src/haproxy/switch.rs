@@ -85,13 +85,13 @@ impl HaProxy {
             Active { container: to.container.clone(), slot: slot.clone(), address: to.address.clone(), port: to.port };
         let after = Header::new(before.backend.clone(), Some(active));
         self.write_header(&after).await?;
-        if let Err(error) = self.route(backend, &rows, &slot, to).await {
+        let (routed, back) = tokio::join!(self.route(backend, &rows, &slot, to), self.conf_set());
+        if let Err(error) = routed {
             // What is not routed must not be in the file either: the next reload would do it.
             let undone = self.write_header(&before).await;
             return Err(undone.err().unwrap_or(error));
         }
-        let back = self.header(&self.conf_set().await?, backend)?;
-        if back != after {
+        if self.header(&back?, backend)? != after {
             let file = backend_file(backend);
             return Err(ProxyError::Failed(format!("{}/{file} changed while it was written", self.paths.conf())));
         }
