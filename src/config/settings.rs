@@ -62,7 +62,7 @@ pub(super) fn logging(root: Option<Field>, role: Option<Field>, found: &mut Find
 
 /// Reads `retain_containers` and `retain_age`.
 pub(super) fn retain(root: &Section, found: &mut Findings) -> Retain {
-    let mut retain = Retain { age: RETAIN_AGE, at_least: 1 };
+    let mut retain = Retain { age: RETAIN_AGE, at_least: 1, at_most: None };
     if let Some(field) = root.get("retain_containers") {
         if matches!(field.node.value, Value::Int(n) if n < 1) {
             field.wrong("Must retain at least 1 container", found);

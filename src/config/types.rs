@@ -3,10 +3,11 @@
 use crate::name::{Destination, HostName, Repository, RoleName, ServiceName};
 use crate::secret::Secret;
 use crate::spec::RoleSpec;
-use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
+
+pub use crate::spec::{Retain, RoleHost};
 
 /// A valid configuration for one destination (or none).
 #[derive(Debug, Clone)]
@@ -58,16 +59,6 @@ pub struct Role {
     pub hosts: Vec<RoleHost>,
     /// What its containers are made from.
     pub spec: RoleSpec,
-}
-
-/// A host of a role, with the tags it carries there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
-pub struct RoleHost {
-    /// The host.
-    pub name: HostName,
-    /// Tags in the file's order.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub tags: Vec<String>,
 }
 
 /// How one host is reached.
@@ -145,15 +136,6 @@ pub enum BootLimit {
     Hosts(usize),
     /// A share of all hosts, `max(1, floor(hosts × percent / 100))`.
     Percent(u32),
-}
-
-/// What retention keeps besides what it must never take.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Retain {
-    /// Containers that stopped serving less than this ago stay (default three days).
-    pub age: Duration,
-    /// Complete releases to keep whatever their age: a *written* `retain_containers`, else 1.
-    pub at_least: usize,
 }
 
 /// A key that is understood but not acted on yet.

@@ -3,7 +3,6 @@
 //! Only containers of the service and destination and images of its repositories are ever mentioned. Whatever is not
 //! plainly safe to drop is kept, with the reason.
 
-use crate::config::Retain;
 use crate::fleet::{Container, Fleet, HostFacts, HostState, State};
 use crate::history::protected::{Past, Protected};
 use crate::history::retention_images::image_verdicts;
@@ -11,6 +10,7 @@ use crate::history::verdict::{Item, Reason, Verdict};
 use crate::history::{History, Release};
 use crate::name::{ContainerId, Destination, HostName, Repository, RunId, ServiceName};
 use crate::release::{Fact, ReleaseKind};
+use crate::spec::Retain;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 

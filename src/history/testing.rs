@@ -1,6 +1,5 @@
 //! A small world for tests: hosts that hold what windlass writes there, one command after another.
 
-use crate::config::RoleHost;
 use crate::fleet::{
     BackendName, BackendState, Container, ContainerBrief, EngineInfo, Fleet, Health, HostFacts, HostState, Image,
     Journal, LeaseState, ProxyState, State, StateHome, label,
@@ -10,7 +9,7 @@ use crate::name::{ContainerId, Digest, HostName, RoleName, RunId, ServiceName, V
 use crate::release::{
     Entry, Fact, Fingerprint, IntendedRelease, Outcome, ReleaseKind, ReleaseRecord, ReleasedRole, RunVerb, SCHEMA,
 };
-use crate::spec::{ContainerOptions, Env, HttpCheck, Logging, RestartPolicy, RoleSpec, Route};
+use crate::spec::{ContainerOptions, Env, HttpCheck, Logging, RestartPolicy, RoleHost, RoleSpec, Route};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 

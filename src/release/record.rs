@@ -1,9 +1,8 @@
 //! The record of one release: `<home>/<service>/<destination or _>/releases/<run id>.json` on every host.
 
-use crate::config::RoleHost;
 use crate::name::{Destination, Digest, ImageRef, RoleName, RunId, ServiceName, Version};
 use crate::release::Fingerprint;
-use crate::spec::RoleSpec;
+use crate::spec::{RoleHost, RoleSpec};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

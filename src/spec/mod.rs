@@ -4,9 +4,13 @@
 //! Everything here is independent of the host it runs on and holds the *names* of secrets, never their values.
 
 mod options;
+mod retain;
+mod role_host;
 mod route;
 
 pub use options::{ContainerOptions, Healthcheck, Mount, PublishedPort, RestartPolicy, Ulimit};
+pub use retain::Retain;
+pub use role_host::RoleHost;
 pub use route::{HttpCheck, Route};
 
 use serde::{Deserialize, Serialize};

@@ -1,9 +1,9 @@
-use crate::config::Retain;
 use crate::fleet::{Fleet, HostState, State, Unreachable};
 use crate::history::testing::{Ends, World, at, container, digest, image, name, run};
 use crate::history::{Item, Reason, Retention, Verdict, retention};
 use crate::name::{HostName, RunId};
 use crate::release::{Fact, IntendedRelease, ReleaseKind, RunVerb};
+use crate::spec::Retain;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ fn judge_fleet(fleet: &Fleet, world: &World, days: i64, at_least: usize, own: Op
     let on_host =
         |(host, facts): (&HostName, &crate::fleet::HostFacts)| (host.clone(), at(world.now + facts.clock_ahead));
     let now: BTreeMap<HostName, _> = world.hosts.iter().map(on_host).collect();
-    let retain = Retain { age: Duration::from_secs((days * DAY) as u64), at_least };
+    let retain = Retain { age: Duration::from_secs((days * DAY) as u64), at_least, at_most: None };
     let (service, repository) = (name("app"), name("acme/app"));
     let rules = Retention {
         service: &service,

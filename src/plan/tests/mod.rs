@@ -36,7 +36,7 @@ pub(super) fn config(world: &World) -> Config {
         ssh: Ssh::default(),
         proxy: ProxyRun { image: "haproxy:3.2".to_string(), http_port: 80, https_port: 443 },
         boot: Boot::default(),
-        retain: Retain { age: Duration::from_secs(3 * 86_400), at_least: 1 },
+        retain: Retain { age: Duration::from_secs(3 * 86_400), at_least: 1, at_most: None },
         deploy_timeout: Duration::from_secs(30),
         drain_timeout: Duration::from_secs(30),
         hooks_path: "/hooks".into(),
