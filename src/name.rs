@@ -86,6 +86,12 @@ fn is_word(text: &str, extra: &str) -> bool {
     !text.is_empty() && text.len() <= 128 && text.chars().all(|c| c.is_ascii_alphanumeric() || extra.contains(c))
 }
 
+fn is_label(text: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_.-".contains(c);
+    let number = text.strip_prefix('v').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    text.len() <= 64 && text.starts_with(|c: char| c.is_ascii_lowercase()) && text.chars().all(allowed) && !number
+}
+
 fn starts_alphanumeric(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphanumeric())
 }
@@ -113,6 +119,11 @@ name!(
     /// What the user calls a build: a git sha or any image tag (Docker's rule for tags).
     Version, "version", "an image tag: letters, digits, `_`, `.` and `-`, at most 128, not starting with `.` or `-`",
     |t| is_word(t, "-_.") && !t.starts_with(['.', '-'])
+);
+name!(
+    /// What people call one release of a service. Never what could be read as a number of one (`v41`, `@41`).
+    Label, "label", "lower-case letters, digits, `_`, `.` and `-`, at most 64, starting with a letter, not like v41",
+    is_label
 );
 name!(
     /// A container's id in full: 64 hex digits.

@@ -3,10 +3,11 @@
 use crate::cli::args::{Global, RunArgs};
 use crate::cli::flow::{self, Change};
 use crate::cli::hooks::Hooks;
+use crate::cli::promote::{self, Source};
 use crate::cli::session::Session;
 use crate::cli::{Failure, image};
 use crate::config::VerbKind;
-use crate::name::{ImageRef, Version};
+use crate::name::{ImageRef, Label, Version};
 use crate::plan::{self, DeployRequest};
 use crate::release::RunVerb;
 use clap::Args;
@@ -16,7 +17,9 @@ Examples:
   windlass deploy                            the git commit that is checked out
   windlass deploy --version v2 -m 'faster'   a version by name
   windlass deploy --image ghcr.io/me/app:v2  an image from anywhere
-  windlass deploy --dry-run                  the plan, and nothing else
+  windlass deploy -d production --from staging   exactly what runs in staging: the same digest, not the same tag
+  windlass deploy --label before-the-migration   a name for `rollback` and `releases`
+  windlass deploy --dry-run                  what changes, the plan, and nothing else
   windlass deploy -d staging --hosts 'eu-*'  a part of another destination";
 
 /// Let a release out to the fleet
@@ -33,12 +36,18 @@ pub(crate) struct DeployArgs {
     /// What to deploy: the tag of the image
     #[arg(long = "version", value_name = "V")]
     pub(crate) version: Option<Version>,
+    /// Exactly what runs in another destination, or a release of it: `staging`, `staging:v12` (`_`: no destination)
+    #[arg(long, value_name = "DESTINATION[:RELEASE]", conflicts_with_all = ["version", "image"])]
+    pub(crate) from: Option<Source>,
     /// An image to deploy instead of the configuration's
     #[arg(long, value_name = "REF")]
     pub(crate) image: Option<ImageRef>,
     /// Accepted for Kamal's sake: windlass does not build or push yet
     #[arg(short = 'P', long)]
     pub(crate) skip_push: bool,
+    /// What the release is called, for `rollback NAME` and `windlass releases`
+    #[arg(long, value_name = "NAME")]
+    pub(crate) label: Option<Label>,
     #[command(flatten)]
     pub(crate) run: RunArgs,
 }
@@ -48,13 +57,16 @@ pub(crate) async fn run(global: Global, args: DeployArgs) -> Result<(), Failure>
 }
 
 /// Deploys, after preparing hosts that are new (`setup`).
-pub(crate) async fn release(global: Global, args: DeployArgs, setup: bool) -> Result<(), Failure> {
+pub(crate) async fn release(global: Global, mut args: DeployArgs, setup: bool) -> Result<(), Failure> {
     let kind = if setup { VerbKind::Setup } else { VerbKind::Deploy };
     let session = Session::with_secrets(global, kind, !args.run.dry_run, |project| {
         project.config.secret_names().into_iter().map(str::to_string).collect()
     })?;
     let config = &session.project.config;
-    let wanted = image::wanted(args.version.as_ref(), args.image.as_ref(), &config.repository, &session.project.root)?;
+    let wanted = match &args.from {
+        Some(source) => promote::wanted(&session, source, &mut args.run.message).await?,
+        None => image::wanted(args.version.as_ref(), args.image.as_ref(), &config.repository, &session.project.root)?,
+    };
     let (verb, command) = if setup { (RunVerb::Setup, "setup") } else { (RunVerb::Deploy, "deploy") };
     let hooks =
         (!args.run.skip_hooks && !args.run.dry_run).then(|| Hooks::new(&session, command, wanted.version.as_str()));
@@ -85,8 +97,10 @@ pub(crate) async fn release(global: Global, args: DeployArgs, setup: bool) -> Re
         hooks,
         planner: &planner,
         notes: wanted.notes.iter().cloned().chain(notes).collect(),
+        label: args.label.clone(),
         only: None,
         left_out: None,
+        done: None,
     };
     change.go(&session, &connections, &fleet).await
 }

@@ -4,14 +4,14 @@
 use crate::cli::args::RunArgs;
 use crate::cli::hooks::Hooks;
 use crate::cli::session::Session;
-use crate::cli::{Failure, confirm, output};
+use crate::cli::{Failure, confirm, output, releases_diff};
 use crate::config::Config;
 use crate::effect::{LeaseError, Node, RegistryLogin};
 use crate::execute::{LeasePlan, Leases, NoHooks, Run, RunReport, StageHooks};
 use crate::fleet::{Fleet, Holder, LeaseState};
 use crate::journal;
 use crate::mask::Masker;
-use crate::name::HostName;
+use crate::name::{HostName, Label};
 use crate::observe::Connections;
 use crate::plan::{Plan, Refusal, Request, StageKind};
 use crate::release::{FingerprintKey, Outcome, RunVerb};
@@ -35,12 +35,16 @@ pub(crate) struct Change<'a> {
     pub(crate) key: FingerprintKey,
     pub(crate) hooks: Option<Arc<Hooks>>,
     pub(crate) planner: Planner<'a>,
+    /// What the release will be called.
+    pub(crate) label: Option<Label>,
     /// Said with the plan: what was noticed before it was made.
     pub(crate) notes: Vec<String>,
     /// The hosts whose leases could be had, where not all of them are needed.
     pub(crate) only: Option<BTreeSet<HostName>>,
     /// Why other hosts were left out: said at the end, with its exit code.
     pub(crate) left_out: Option<Failure>,
+    /// How the run went, once it has.
+    pub(crate) done: Option<RunReport>,
 }
 
 impl Change<'_> {
@@ -55,6 +59,7 @@ impl Change<'_> {
             actor: session.project.actor.clone(),
             at: session.at,
             message: self.args.message.clone(),
+            label: self.label.clone(),
             scope,
             skip_unreachable: self.args.skip_unreachable,
             secrets: self.secrets.clone(),
@@ -73,9 +78,19 @@ impl Change<'_> {
         connections: &Connections,
         fleet: &Fleet,
     ) -> Result<(), Failure> {
+        self.carry_out(session, connections, fleet).await
+    }
+
+    /// The same for a caller that wants to look at [`Change::done`] afterwards.
+    pub(crate) async fn carry_out(
+        &mut self,
+        session: &Session,
+        connections: &Connections,
+        fleet: &Fleet,
+    ) -> Result<(), Failure> {
         let plan = self.plan(session, fleet)?;
         if self.args.dry_run {
-            return self.show(session, &plan);
+            return self.show(session, fleet, &plan);
         }
         if self.verb == RunVerb::Prune {
             self.left_out = busy(session, fleet, &plan);
@@ -98,15 +113,18 @@ impl Change<'_> {
         self.left_out.take().map_or(Ok(()), Err)
     }
 
-    fn show(&self, session: &Session, plan: &Plan) -> Result<(), Failure> {
+    fn show(&self, session: &Session, fleet: &Fleet, plan: &Plan) -> Result<(), Failure> {
+        let changes = releases_diff::of_plan(self.config, fleet, &session.scope, plan);
         if session.global.json {
             let mut value = serde_json::to_value(plan).map_err(|e| Failure::refused(format!("JSON: {e}")))?;
             if let Some(fields) = value.as_object_mut() {
                 fields.insert("schema".to_string(), crate::event::SCHEMA.into());
+                fields.extend(changes.map(|(_, diff)| ("diff".to_string(), diff)));
             }
             return output::json(&value);
         }
         if !(self.verb == RunVerb::Prune && plan.is_empty()) {
+            changes.iter().for_each(|(lines, _)| output::print(lines));
             output::print(&render::plan::plan(plan));
         }
         Ok(())
@@ -203,7 +221,11 @@ impl Change<'_> {
             Err(leases) => drop(leases),
         }
         match result? {
-            Some((plan, report)) => self.conclude(session, &plan, &report).await,
+            Some((plan, report)) => {
+                let concluded = self.conclude(session, &plan, &report).await;
+                self.done = Some(report);
+                concluded
+            }
             None => Ok(()),
         }
     }

@@ -1,7 +1,7 @@
 //! `windlass init`.
 
 use crate::cli::args::Global;
-use crate::cli::{Failure, git, output};
+use crate::cli::{Failure, git, init_cron, output};
 use clap::Args;
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 const EXAMPLES: &str = "\
 Examples:
   windlass init                         config/deploy.yml and .windlass/secrets
-  windlass init -c config/shop.yml      another name for the configuration";
+  windlass init -c config/shop.yml      another name for the configuration
+  windlass init --cron                  a crontab and systemd units that prune every night";
 
 const SECRETS: &str = ".windlass/secrets";
 
@@ -21,9 +22,16 @@ const SECRETS: &str = ".windlass/secrets";
 /// .gitignore in a git repository. Files that exist are left alone.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
-pub(crate) struct InitArgs {}
+pub(crate) struct InitArgs {
+    /// Write only a crontab and systemd units that prune every night, to config/cron
+    #[arg(long)]
+    cron: bool,
+}
 
-pub(crate) fn run(global: &Global, _: &InitArgs) -> Result<(), Failure> {
+pub(crate) fn run(global: &Global, args: &InitArgs) -> Result<(), Failure> {
+    if args.cron {
+        return init_cron::run(global);
+    }
     let files = [
         (global.config_file.clone(), include_str!("../../templates/deploy.yml"), 0o644),
         (PathBuf::from(SECRETS), include_str!("../../templates/secrets"), 0o600),
@@ -40,7 +48,7 @@ pub(crate) fn run(global: &Global, _: &InitArgs) -> Result<(), Failure> {
 }
 
 /// Creates a file with its directories; `false` if it is there already. Nothing is ever written over.
-fn write_new(path: &Path, content: &str, mode: u32) -> Result<bool, Failure> {
+pub(super) fn write_new(path: &Path, content: &str, mode: u32) -> Result<bool, Failure> {
     let failed = |error: std::io::Error| Failure::refused(format!("{}: {error}", path.display()));
     if let Some(dir) = path.parent() {
         std::fs::create_dir_all(dir).map_err(failed)?;

@@ -74,8 +74,10 @@ pub(crate) async fn run(global: Global, args: RollbackArgs) -> Result<(), Failur
         hooks,
         planner: &planner,
         notes: Vec::new(),
+        label: None,
         only: None,
         left_out: None,
+        done: None,
     };
     change.go(&session, &connections, &fleet).await
 }

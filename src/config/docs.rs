@@ -33,6 +33,7 @@ pub const SECTIONS: &[DocSection] = sections![
     "registry",
     "ssh",
     "boot",
+    "retain",
     "logging",
     "accessory",
     "builder",

@@ -39,6 +39,9 @@ mod testing;
 mod tests;
 pub mod types;
 mod volumes;
+mod write;
+mod write_options;
+mod write_yaml;
 pub mod yaml;
 mod yaml_mapping;
 
@@ -47,3 +50,4 @@ pub use problem::{Place, Problem, Problems};
 pub use proxy::DEFAULT_IMAGE;
 pub use secrets::Secrets;
 pub use types::*;
+pub use write::{WritableRole, deploy_yml};

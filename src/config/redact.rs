@@ -1,6 +1,6 @@
 //! The resolved configuration for people and machines to read: names of secrets, never their values.
 
-use super::types::{BootLimit, Config, Credential, NotActedOn, Registry, VerbKind};
+use super::types::{BootLimit, Config, Credential, NotActedOn, Registry, Retain, VerbKind};
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 
@@ -37,7 +37,8 @@ impl Config {
                 "wait": self.boot.wait.as_secs(),
                 "parallel_roles": self.boot.parallel_roles,
             },
-            "retain": { "age": humantime::format_duration(self.retain.age).to_string(), "at_least": self.retain.at_least },
+            "retain": retain(&self.retain),
+            "role_retain": self.role_retain.iter().map(|(role, it)| (role.to_string(), retain(it))).collect::<Map<_, _>>(),
             "deploy_timeout": self.deploy_timeout.as_secs(),
             "drain_timeout": self.drain_timeout.as_secs(),
             "hooks_path": self.hooks_path.display().to_string(),
@@ -65,6 +66,11 @@ impl Config {
 
 fn texts(paths: &[PathBuf]) -> Vec<String> {
     paths.iter().map(|p| p.display().to_string()).collect()
+}
+
+fn retain(retain: &Retain) -> Value {
+    let age = humantime::format_duration(retain.age).to_string();
+    json!({ "age": age, "at_least": retain.at_least, "at_most": retain.at_most })
 }
 
 fn limit(limit: BootLimit) -> Value {

@@ -80,6 +80,8 @@ fn config(root: &Section, setting: &Setting, found: &mut Findings) -> Option<Con
     local_keys(root, &resolved, found);
     settings::switch(root, "require_destination", found);
     passive::check(root, found);
+    let retain = settings::retain(root, found);
+    let role_retain = settings::role_retain(&written, &retain, found);
     let mut roles: Vec<Role> =
         written.into_iter().zip(resolved).map(|(w, r)| Role { name: w.name, hosts: w.hosts, spec: r.spec }).collect();
     roles.sort_by_key(|r| Some(&r.name) != primary_role.as_ref());
@@ -96,7 +98,8 @@ fn config(root: &Section, setting: &Setting, found: &mut Findings) -> Option<Con
         ssh,
         proxy,
         boot: settings::boot(root, found),
-        retain: settings::retain(root, found),
+        retain,
+        role_retain,
         deploy_timeout: seconds("deploy_timeout", 1, 30, found),
         drain_timeout: seconds("drain_timeout", 0, 30, found),
         hooks_path: hooks_path(root, setting.root, found),

@@ -3,12 +3,17 @@
 use super::expansion::{self, Quoting};
 use super::node::Value;
 use super::reader::{Field, Findings, Section};
+use super::servers::WrittenRole;
 use super::types::{Boot, BootLimit, Retain};
+use crate::name::RoleName;
 use crate::spec::Logging;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How long containers that stopped serving are kept unless `retain_age` says otherwise.
 const RETAIN_AGE: Duration = Duration::from_secs(3 * 24 * 3600);
+/// More complete releases than anybody keeps.
+const MOST_KEPT: i64 = 10_000;
 
 /// A timeout of the root in seconds, `low` or more.
 pub(super) fn seconds(root: &Section, key: &str, low: u32, default: u32, found: &mut Findings) -> u32 {
@@ -48,7 +53,7 @@ fn limit(field: &Field, found: &mut Findings) -> Option<BootLimit> {
 
 /// Reads `logging`; a role's options lie over the root's.
 pub(super) fn logging(root: Option<Field>, role: Option<Field>, found: &mut Findings) -> Logging {
-    let (mut driver, mut options) = (None, std::collections::BTreeMap::new());
+    let (mut driver, mut options) = (None, BTreeMap::new());
     for field in [root, role].into_iter().flatten() {
         let Some(section) = field.known_section("logging", found) else { continue };
         driver = section.get("driver").and_then(|f| f.string(found)).or(driver);
@@ -60,22 +65,90 @@ pub(super) fn logging(root: Option<Field>, role: Option<Field>, found: &mut Find
     if driver.is_none() && options.is_empty() { Logging::default() } else { Logging { driver, options } }
 }
 
-/// Reads `retain_containers` and `retain_age`.
+/// Reads `retain`, or `retain_containers` and `retain_age`.
 pub(super) fn retain(root: &Section, found: &mut Findings) -> Retain {
     let mut retain = Retain { age: RETAIN_AGE, at_least: 1, at_most: None };
     if let Some(field) = root.get("retain_containers") {
         if matches!(field.node.value, Value::Int(n) if n < 1) {
             field.wrong("Must retain at least 1 container", found);
-        } else if let Some(number) = field.integer(1, 10_000, found) {
-            retain.at_least = usize::try_from(number).unwrap_or(1);
+        } else {
+            retain.at_least = field.integer(1, MOST_KEPT, found).map_or(1, count);
         }
     }
-    if let Some(field) = root.get("retain_age") {
-        match field.string(found).map(|text| humantime::parse_duration(&text)) {
-            Some(Ok(age)) => retain.age = age,
-            Some(Err(_)) => field.wrong_hint("should be a duration", "such as 3d or 12h", found),
-            None => {}
+    retain.age = root.get("retain_age").and_then(|field| age(&field, found)).unwrap_or(retain.age);
+    let Some(field) = root.get("retain") else { return retain };
+    for (old, new) in [("retain_age", "age"), ("retain_containers", "at_least")] {
+        if let (Some(old_field), Some(_)) = (root.get(old), field.as_section().and_then(|s| s.get(new))) {
+            old_field.wrong_hint(
+                format!("`retain: {new}` says it too"),
+                format!("keep one of them: remove `{old}`"),
+                found,
+            );
         }
     }
-    retain
+    limits(&field, "retain", retain, found)
+}
+
+/// Reads every role's own `retain`: what it does not say is the root's.
+pub(super) fn role_retain(roles: &[WrittenRole], root: &Retain, found: &mut Findings) -> BTreeMap<RoleName, Retain> {
+    let own = |role: &WrittenRole, found: &mut Findings| {
+        let field = role.section.as_ref()?.get("retain")?;
+        Some((role.name.clone(), limits(&field, "servers/*/retain", root.clone(), found)))
+    };
+    roles.iter().filter_map(|role| own(role, found)).collect()
+}
+
+fn limits(field: &Field, pattern: &str, base: Retain, found: &mut Findings) -> Retain {
+    let Some(section) = field.known_section(pattern, found) else { return base };
+    let mut number = |key: &str| section.get(key)?.integer(0, MOST_KEPT, found).map(count);
+    let at_least = number("at_least").unwrap_or(base.at_least);
+    let at_most = number("at_most").or(base.at_most);
+    if at_most.is_some_and(|most| most < at_least) {
+        let message = format!("at_most should not be below at_least, which is {at_least}");
+        section.get("at_most").unwrap_or_else(|| field.clone()).wrong(message, found);
+    }
+    let age = section.get("age").and_then(|field| age(&field, found)).unwrap_or(base.age);
+    Retain { age, at_least, at_most }
+}
+
+fn count(number: i64) -> usize {
+    usize::try_from(number).unwrap_or(1)
+}
+
+fn age(field: &Field, found: &mut Findings) -> Option<Duration> {
+    let parsed = humantime::parse_duration(&field.string(found)?);
+    if parsed.is_err() {
+        field.wrong_hint("should be a duration", "such as 3d or 12h", found);
+    }
+    parsed.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::testing;
+    use std::time::Duration;
+
+    #[test]
+    fn what_is_kept_by_service_and_by_role() {
+        let config = testing::config(
+            "servers: {web: [a], jobs: {hosts: [b], retain: {at_least: 3, at_most: 4}}}\nretain: {age: 12h, at_most: 9}\n",
+        );
+        assert_eq!((config.retain.age, config.retain.at_least), (Duration::from_secs(12 * 3600), 1));
+        assert_eq!(config.retain.at_most, Some(9));
+        let jobs = &config.role_retain[&"jobs".parse().unwrap()];
+        assert_eq!((jobs.age, jobs.at_least, jobs.at_most), (config.retain.age, 3, Some(4)));
+        assert_eq!(config.role_retain.len(), 1);
+        assert_eq!(testing::config("servers: [a]\nretain_containers: 5\n").retain.at_least, 5);
+    }
+
+    #[test]
+    fn limits_that_make_no_sense_are_named() {
+        let wrong = |text: &str| testing::try_config(&format!("servers: [a]\n{text}\n")).unwrap_err().to_string();
+        assert!(
+            wrong("retain: {at_least: 5, at_most: 3}").contains("at_most should not be below at_least, which is 5")
+        );
+        assert!(wrong("retain: {age: soon}").contains("should be a duration"));
+        assert!(wrong("retain_age: 3d\nretain: {age: 3d}").contains("`retain: age` says it too"));
+        assert!(wrong("retain: {at_leest: 1}").contains("at_least"));
+    }
 }

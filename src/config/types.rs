@@ -36,6 +36,8 @@ pub struct Config {
     pub boot: Boot,
     /// What retention keeps.
     pub retain: Retain,
+    /// Roles that keep more or less than the others.
+    pub role_retain: BTreeMap<RoleName, Retain>,
     /// Until a new container must be healthy.
     pub deploy_timeout: Duration,
     /// How long requests in flight may take to finish before an outgoing container is stopped.

@@ -73,6 +73,10 @@ pub(super) async fn perform(
             }
             retire(means, host, container, role, *timeout, *ends_role).await?;
         }
+        Action::Mark { release, mark, .. } => {
+            let fact = Fact::Marked { release: release.clone(), mark: mark.clone() };
+            record::append(means, host, means.run, fact).await?;
+        }
         Action::Remove { container, .. } => engine.remove(&host.id(container)?).await?,
         Action::RemoveImage { reference, .. } => engine.remove_image(reference).await?,
     }

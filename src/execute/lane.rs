@@ -1,13 +1,19 @@
 //! One host's steps of one stage, and the way back.
 
 use crate::event::{Event, Failure};
-use crate::execute::Leases;
 use crate::execute::action::{Means, perform};
 use crate::execute::host::{RunHost, StepError, leased};
+use crate::execute::{Leases, Removed};
 use crate::mask::Masker;
 use crate::name::RoleName;
 use crate::plan::{Action, Lane, StageKind, StepId};
+use crate::release::StepReport;
+use jiff::Timestamp;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+
+/// How a step ended: with something worth saying about it, or not.
+type Ended = Result<Option<String>, Failure>;
 
 /// How a lane went.
 #[derive(Debug, Default)]
@@ -17,7 +23,9 @@ pub(super) struct LaneResult {
     /// Steps that failed; in a stage that goes on there may be several.
     pub(super) failures: Vec<Failure>,
     /// Containers and images that were removed.
-    pub(super) removed: (u32, u32),
+    pub(super) removed: Removed,
+    /// What was done, for `releases show`.
+    pub(super) steps: Vec<StepReport>,
 }
 
 /// What a lane needs besides its means.
@@ -46,9 +54,12 @@ impl LaneContext<'_> {
             }
             let id = StepId { stage: place.0, lane: place.1, step: index };
             result.begun = index + 1;
-            match self.until_stopped(host, id, &step.action).await {
+            let began = (self.means.clock.now(), self.means.clock.elapsed());
+            let ended = self.until_stopped(host, id, &step.action).await;
+            result.steps.push(self.report(kind, &step.action, began, ended.as_ref()));
+            match ended {
                 None => break,
-                Some(Ok(())) => count(&mut result.removed, &step.action),
+                Some(Ok(_)) => count(&mut result.removed, &step.action),
                 Some(Err(failure)) => {
                     result.failures.push(failure);
                     left_alone.extend(container);
@@ -64,7 +75,7 @@ impl LaneContext<'_> {
 
     /// A gate changes nothing and a pull nothing that serves, so nobody has to wait for them once the run goes back.
     /// Every other step is finished.
-    async fn until_stopped(&self, host: &RunHost, id: StepId, action: &Action) -> Option<Result<(), Failure>> {
+    async fn until_stopped(&self, host: &RunHost, id: StepId, action: &Action) -> Option<Ended> {
         if !matches!(action, Action::Gate { .. } | Action::Pull { .. }) {
             return Some(self.step(host, id, action).await);
         }
@@ -74,7 +85,7 @@ impl LaneContext<'_> {
         }
     }
 
-    async fn step(&self, host: &RunHost, id: StepId, action: &Action) -> Result<(), Failure> {
+    async fn step(&self, host: &RunHost, id: StepId, action: &Action) -> Ended {
         let name = &host.node.name;
         let started = self.means.clock.elapsed();
         self.means.sink.emit(Event::StepStarted { host: name.clone(), step: id });
@@ -83,8 +94,8 @@ impl LaneContext<'_> {
             Ok(note) => {
                 let millis = (self.means.clock.elapsed() - started).as_millis() as u64;
                 let note = note.map(|text| self.masker.mask(&text));
-                self.means.sink.emit(Event::StepDone { host: name.clone(), step: id, millis, note });
-                Ok(())
+                self.means.sink.emit(Event::StepDone { host: name.clone(), step: id, millis, note: note.clone() });
+                Ok(note)
             }
             Err(error) => {
                 let failure = host.failure(&error, role_of(action), self.masker).await;
@@ -92,6 +103,29 @@ impl LaneContext<'_> {
                 self.means.sink.emit(event);
                 Err(failure)
             }
+        }
+    }
+
+    fn report(
+        &self,
+        kind: StageKind,
+        action: &Action,
+        (at, started): (Timestamp, Duration),
+        ended: Option<&Ended>,
+    ) -> StepReport {
+        let failure = ended.and_then(|ended| ended.as_ref().err());
+        let note = match ended {
+            None => Some("given up, since the run went back".to_string()),
+            Some(ended) => ended.as_ref().ok().cloned().flatten(),
+        };
+        StepReport {
+            stage: kind.to_string(),
+            step: crate::plan::describe(action),
+            at,
+            millis: (self.means.clock.elapsed() - started).as_millis() as u64,
+            note,
+            failure: failure.map(|f| f.message.clone()),
+            log: failure.map(|f| f.log.clone()).unwrap_or_default(),
         }
     }
 
@@ -139,10 +173,13 @@ fn role_of(action: &Action) -> Option<RoleName> {
     }
 }
 
-fn count((containers, images): &mut (u32, u32), action: &Action) {
+fn count(removed: &mut Removed, action: &Action) {
     match action {
-        Action::Remove { .. } => *containers += 1,
-        Action::RemoveImage { size, .. } if *size > 0 => *images += 1,
+        Action::Remove { .. } => removed.containers += 1,
+        Action::RemoveImage { size, .. } if *size > 0 => {
+            removed.images += 1;
+            removed.freed += size;
+        }
         _ => {}
     }
 }

@@ -14,5 +14,5 @@ mod verify;
 
 pub use hooks::{NoHooks, StageHooks};
 pub use leases::{LeaseFailure, LeasePlan, Leases};
-pub use report::RunReport;
+pub use report::{Removed, RunReport};
 pub use run::Run;

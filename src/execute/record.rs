@@ -7,7 +7,7 @@ use crate::execute::host::{RunHost, StepError};
 use crate::journal;
 use crate::name::{HostName, RunId};
 use crate::plan::{Adoption, Plan, Ref};
-use crate::release::{Entry, Fact, IntendedRelease, Outcome, ReleaseRecord, SCHEMA};
+use crate::release::{Entry, Fact, HostReport, IntendedRelease, Outcome, ReleaseRecord, SCHEMA, StepReport};
 use futures::future::{join_all, try_join_all};
 use std::collections::BTreeMap;
 
@@ -120,4 +120,24 @@ pub(super) async fn pruned(
     images: u32,
 ) -> Result<(), StepError> {
     append(means, host, run, Fact::Pruned { containers, images }).await
+}
+
+/// Each host's own steps, on the host. Returns the hosts on which they could not be written.
+pub(super) async fn reports(
+    hosts: &Hosts,
+    run: &RunId,
+    steps: &BTreeMap<HostName, Vec<StepReport>>,
+) -> Vec<(HostName, String)> {
+    let writes = steps.iter().filter_map(|(name, steps)| {
+        let host = hosts.get(name)?;
+        let report = HostReport { schema: SCHEMA, run: run.clone(), host: name.clone(), steps: steps.clone() };
+        Some(async move { report_on(host, &report).await.err().map(|error| (name.clone(), error.to_string())) })
+    });
+    join_all(writes).await.into_iter().flatten().collect()
+}
+
+async fn report_on(host: &RunHost, report: &HostReport) -> Result<(), HostError> {
+    host.node.host.make_dir(&journal::report_dir(&host.state_dir, &report.run)).await?;
+    let path = journal::report_path(&host.state_dir, &report.run);
+    host.node.host.write(&path, &journal::render_report(report), 0o600).await
 }

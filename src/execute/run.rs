@@ -7,11 +7,11 @@ use crate::execute::host::RunHost;
 use crate::execute::lane::{LaneContext, LaneResult};
 use crate::execute::record::{self, Hosts};
 use crate::execute::verify::{self, Proof};
-use crate::execute::{Leases, RunReport, StageHooks};
+use crate::execute::{Leases, Removed, RunReport, StageHooks};
 use crate::mask::Masker;
 use crate::name::HostName;
 use crate::plan::{self, Plan, Serving, StageKind, Step};
-use crate::release::{FingerprintKey, Outcome, RunVerb};
+use crate::release::{FingerprintKey, Outcome, RunVerb, StepReport};
 use crate::secret::Secret;
 use futures::future::join_all;
 use std::collections::BTreeMap;
@@ -54,6 +54,9 @@ struct Progress {
     /// Failures after the point of no return.
     late: Vec<(HostName, Failure)>,
     warnings: Vec<String>,
+    removed: BTreeMap<HostName, Removed>,
+    /// What was done, by host.
+    steps: BTreeMap<HostName, Vec<StepReport>>,
     /// Whether a removal failed: the whole outcome of a prune, a warning elsewhere.
     unpruned: bool,
     interrupted: bool,
@@ -129,8 +132,20 @@ impl Run {
         let reason =
             progress.reason().or_else(|| mismatches.first().cloned()).filter(|_| outcome != Outcome::Succeeded);
         let unrecorded = record::outcome(means, hosts, &self.plan, outcome, reason.as_deref()).await;
+        if self.plan.release.is_some() {
+            self.report(hosts, &progress).await;
+        }
         let failures = progress.failures.into_iter().chain(progress.late).collect();
-        RunReport { begun: true, outcome, reason, failures, mismatches, warnings: progress.warnings, unrecorded }
+        let (warnings, removed) = (progress.warnings, progress.removed);
+        RunReport { begun: true, outcome, reason, failures, mismatches, warnings, removed, unrecorded }
+    }
+
+    /// For `releases show`; nothing depends on it, so a host that cannot take it is only warned about.
+    async fn report(&self, hosts: &Hosts, progress: &Progress) {
+        for (host, message) in record::reports(hosts, &self.plan.run, &progress.steps).await {
+            let message = format!("the report of the run could not be written down: {message}");
+            self.sink.emit(Event::Warning { host: Some(host), message });
+        }
     }
 
     async fn stages(&self, hosts: &Hosts, means: &Means<'_>) -> Progress {
@@ -217,7 +232,7 @@ impl Run {
         host: &HostName,
         result: &LaneResult,
     ) -> Option<String> {
-        let (containers, images) = result.removed;
+        let Removed { containers, images, .. } = result.removed;
         if kind != StageKind::Prune || (containers, images) == (0, 0) {
             return None;
         }
@@ -240,13 +255,18 @@ impl Run {
         let outcome = match (clean, back, progress.interrupted) {
             (false, ..) => Outcome::Unverified,
             // A prune that removed only a part did not do what was asked; what serves was never in question.
-            (true, false, _) if self.plan.verb == RunVerb::Prune && self.cancel.is_cancelled() => Outcome::Interrupted,
-            (true, false, _) if self.plan.verb == RunVerb::Prune && progress.unpruned => Outcome::Reverted,
+            (true, false, _) if self.removes() && self.cancel.is_cancelled() => Outcome::Interrupted,
+            (true, false, _) if self.removes() && progress.unpruned => Outcome::Reverted,
             (true, false, _) => Outcome::Succeeded,
             (true, true, true) => Outcome::Interrupted,
             (true, true, false) => Outcome::Reverted,
         };
         (outcome, mismatches)
+    }
+
+    /// Whether removing things is all that was asked for.
+    fn removes(&self) -> bool {
+        matches!(self.plan.verb, RunVerb::Prune | RunVerb::Remove)
     }
 
     fn step(&self, (stage, lane, step): (usize, usize, usize)) -> &Step {
@@ -297,6 +317,10 @@ impl Progress {
         result: LaneResult,
         sink: &dyn Sink,
     ) {
+        self.steps.entry(host.clone()).or_default().extend(result.steps);
+        if kind == StageKind::Prune {
+            self.removed.insert(host.clone(), result.removed);
+        }
         let failures = result.failures.into_iter().map(|failure| (host.clone(), failure));
         match kind {
             StageKind::Prepare | StageKind::Change => {
@@ -332,6 +356,7 @@ fn unchanged(reason: String) -> RunReport {
         failures: Vec::new(),
         mismatches: Vec::new(),
         warnings: Vec::new(),
+        removed: BTreeMap::new(),
         unrecorded: Vec::new(),
     }
 }

@@ -4,11 +4,11 @@ use crate::fleet::{Container, Fleet, State};
 use crate::history::availability::availability;
 use crate::history::content::{Content, Contents};
 use crate::history::merge::{Merged, RunFacts};
-use crate::history::timeline;
 use crate::history::view::View;
 use crate::history::{Availability, History, Release, Status};
+use crate::history::{marks, timeline};
 use crate::name::{Destination, HostName, RoleName, RunId, ServiceName, Version};
-use crate::release::{Fact, Outcome, ReleaseKind, ReleaseRecord};
+use crate::release::{Entry, Fact, Outcome, ReleaseKind, ReleaseRecord};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,6 +35,8 @@ impl History {
         all.append(&mut releases);
         fill(&mut all, &views, &contents, roles);
         let left = timeline::left(&views, &all, &contents);
+        marks::apply(&mut all, &merged);
+        timeline::served(&views, &mut all);
         for release in &mut all {
             release.left = left.contains(&contents.of_release(release));
             let is_live = release.run.as_ref().is_some_and(|run| merged.live.contains(run));
@@ -88,13 +90,22 @@ fn from_run(run: &RunId, facts: &RunFacts<'_>) -> Option<Release> {
         image: facts.record.map(|r| r.image.clone()),
         digest: facts.record.and_then(|r| r.digest.clone()),
         record: facts.record.cloned(),
-        outcome: facts.outcome,
+        outcome: facts.outcome(),
+        ended: facts.end.map(|entry| entry.at),
+        reason: facts.end.and_then(reason),
         actor: actor.clone(),
         at: Some(at),
         message: facts.record.and_then(|r| r.message.clone()),
-        stable: *kind == ReleaseKind::Adopted || facts.outcome == Some(Outcome::Succeeded),
+        stable: *kind == ReleaseKind::Adopted || facts.outcome() == Some(Outcome::Succeeded),
         ..blank(kind.clone(), version.clone())
     })
+}
+
+fn reason(entry: &Entry) -> Option<String> {
+    match &entry.fact {
+        Fact::Outcome { reason, .. } => reason.clone(),
+        _ => None,
+    }
 }
 
 fn blank(kind: ReleaseKind, version: Version) -> Release {
@@ -112,6 +123,11 @@ fn blank(kind: ReleaseKind, version: Version) -> Release {
         actor: String::new(),
         at: None,
         message: None,
+        ended: None,
+        reason: None,
+        served: None,
+        name: None,
+        pin: None,
         status: Status::Unrecorded,
         stable: false,
         left: false,
@@ -202,6 +218,7 @@ fn status(release: &Release, is_live: bool) -> Status {
         None if is_live => Status::Running,
         _ if is_served => Status::Current,
         _ if release.stable && release.left => Status::RolledBack,
+        _ if release.stable && !release.is_retained() => Status::Pruned,
         _ if release.stable => Status::Stable,
         _ if release.run.is_none() => Status::Unrecorded,
         None | Some(Outcome::Interrupted | Outcome::Abandoned) => Status::Interrupted,

@@ -7,14 +7,17 @@
 use crate::fleet::{HostFacts, LeaseState};
 use crate::name::RunId;
 use crate::release::{Entry, Fact, Outcome, ReleaseRecord};
+use jiff::Timestamp;
 use serde::Serialize;
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What all hosts together say about one run.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct RunFacts<'a> {
     pub(super) intent: Option<&'a Entry>,
-    pub(super) outcome: Option<Outcome>,
+    /// The line of the outcome that counts.
+    pub(super) end: Option<&'a Entry>,
     pub(super) record: Option<&'a ReleaseRecord>,
 }
 
@@ -23,6 +26,22 @@ pub(super) struct RunFacts<'a> {
 pub(super) struct Merged<'a> {
     pub(super) runs: BTreeMap<RunId, RunFacts<'a>>,
     pub(super) live: BTreeSet<RunId>,
+    /// What was said of releases: by time, run and text, so that a line heard twice is one.
+    pub(super) marks: BTreeMap<(Timestamp, RunId, String), &'a Entry>,
+}
+
+impl RunFacts<'_> {
+    /// How it ended.
+    pub(super) fn outcome(&self) -> Option<Outcome> {
+        self.end.and_then(outcome_of)
+    }
+}
+
+fn outcome_of(entry: &Entry) -> Option<Outcome> {
+    match &entry.fact {
+        Fact::Outcome { outcome, .. } => Some(*outcome),
+        _ => None,
+    }
 }
 
 impl<'a> Merged<'a> {
@@ -35,7 +54,12 @@ impl<'a> Merged<'a> {
         for entry in &facts.journal.entries {
             let said = match &entry.fact {
                 Fact::Intent { .. } => RunFacts { intent: Some(entry), ..RunFacts::default() },
-                Fact::Outcome { outcome, .. } => RunFacts { outcome: Some(*outcome), ..RunFacts::default() },
+                Fact::Outcome { .. } => RunFacts { end: Some(entry), ..RunFacts::default() },
+                Fact::Marked { .. } => {
+                    let text = serde_json::to_string(&entry.fact).unwrap_or_default();
+                    merged.marks.insert((entry.at, entry.run.clone(), text), entry);
+                    continue;
+                }
                 Fact::Switched { .. } | Fact::Stopped { .. } | Fact::Pruned { .. } => continue,
             };
             merged.add(&entry.run, said);
@@ -54,13 +78,14 @@ impl<'a> Merged<'a> {
             self.add(&run, said);
         }
         self.live.extend(other.live);
+        self.marks.extend(other.marks);
         self
     }
 
     fn add(&mut self, run: &RunId, said: RunFacts<'a>) {
         let known = self.runs.entry(run.clone()).or_default();
         known.intent = either(known.intent, said.intent, one_of);
-        known.outcome = either(known.outcome, said.outcome, worse);
+        known.end = either(known.end, said.end, worse);
         known.record = either(known.record, said.record, one_of);
     }
 }
@@ -81,13 +106,18 @@ fn one_of<'a, T: PartialEq + Serialize>(a: &'a T, b: &'a T) -> &'a T {
 /// Hosts disagree when a coordinator could not write its last word everywhere and a later run closed the intent that
 /// it found, or when it had to take a word back. The worst word counts: a release is stable only when nobody says
 /// otherwise, since a wrong `stable` makes a bad default target and a wrong `failed` only asks for a name.
-fn worse(a: Outcome, b: Outcome) -> Outcome {
-    let rank = |o: Outcome| match o {
-        Outcome::Succeeded => 0,
-        Outcome::Reverted => 1,
-        Outcome::Interrupted => 2,
-        Outcome::Abandoned => 3,
-        Outcome::Unverified => 4,
+fn worse<'a>(a: &'a Entry, b: &'a Entry) -> &'a Entry {
+    let rank = |entry: &Entry| match outcome_of(entry) {
+        None | Some(Outcome::Succeeded) => 0,
+        Some(Outcome::Reverted) => 1,
+        Some(Outcome::Interrupted) => 2,
+        Some(Outcome::Abandoned) => 3,
+        Some(Outcome::Unverified) => 4,
     };
-    if rank(a) >= rank(b) { a } else { b }
+    // Hosts write the same outcome at slightly different times: the first word counts, by any order of asking.
+    match rank(a).cmp(&rank(b)).then_with(|| b.at.cmp(&a.at)) {
+        Ordering::Greater => a,
+        Ordering::Less => b,
+        Ordering::Equal => one_of(a, b),
+    }
 }

@@ -5,30 +5,35 @@ use crate::name::RunId;
 use crate::release::{Entry, Fact};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Which of the two facts about a run as a whole it is; `None` for one that is about a single host.
-fn about_the_run(fact: &Fact) -> Option<u8> {
+/// Which of the facts about a run as a whole it is; `None` for one that is about a single host. A run that marks
+/// releases marks each once, and the release tells its marks apart.
+fn about_the_run(fact: &Fact) -> Option<(u8, Option<&RunId>)> {
     match fact {
-        Fact::Intent { .. } => Some(0),
-        Fact::Outcome { .. } => Some(1),
+        Fact::Intent { .. } => Some((0, None)),
+        Fact::Marked { release, .. } => Some((1, Some(release))),
+        Fact::Outcome { .. } => Some((OUTCOME, None)),
         Fact::Switched { .. } | Fact::Stopped { .. } | Fact::Pruned { .. } => None,
     }
 }
 
-fn key(entry: &Entry) -> Option<(&RunId, u8)> {
+const OUTCOME: u8 = 2;
+
+fn key(entry: &Entry) -> Option<(&RunId, (u8, Option<&RunId>))> {
     about_the_run(&entry.fact).map(|kind| (&entry.run, kind))
 }
 
 /// The lines of `from` (the journals of other hosts, concatenated) that `to` has to be given.
 ///
-/// Only how a run began and how it ended: that is true of the run wherever it is written. What was switched, stopped
+/// Only how a run began, what it said of releases and how it ended: that is true wherever it is written. What was switched, stopped
 /// or pruned is true of one host only. A run that began without an end anywhere is not handed on: it never touched
 /// this host, and an intent without an outcome would keep its prune from working for good. An intent that `to` has
 /// itself gets its outcome, if somebody knows it.
 ///
-/// In the order of the runs (their ids sort by time), an intent before its outcome, each once: the first one found.
+/// In the order of the runs (their ids sort by time), an intent first and its outcome last, each once: the first one found.
 pub fn missing_lines(from: &[Entry], to: &Journal) -> Vec<Entry> {
     let known: BTreeSet<_> = to.entries.iter().filter_map(key).collect();
-    let ended: BTreeSet<_> = from.iter().filter_map(key).filter(|(_, kind)| *kind == 1).map(|(run, _)| run).collect();
+    let ended: BTreeSet<_> =
+        from.iter().filter_map(key).filter(|(_, (kind, _))| *kind == OUTCOME).map(|(run, _)| run).collect();
     let mut lines: BTreeMap<_, &Entry> = BTreeMap::new();
     for entry in from {
         if let Some(key) = key(entry).filter(|key| ended.contains(key.0) && !known.contains(key)) {

@@ -3,11 +3,15 @@
 //! Pure functions over a [`crate::fleet::Fleet`].
 
 mod availability;
+mod badge;
 mod build;
 mod content;
+mod doubt;
+mod marks;
 mod merge;
 mod missing;
 mod protected;
+mod removal;
 mod retention;
 mod retention_images;
 mod serving;
@@ -22,10 +26,13 @@ mod types;
 mod verdict;
 mod view;
 
+pub use badge::Badge;
+pub use doubt::{Doubt, doubts};
 pub use missing::missing_lines;
+pub use removal::{Kept, removal};
 pub use retention::{Retention, retention};
 pub use serving::{leftovers, serving};
 pub use target::{Scope, Target, gaps};
 pub use target_error::{Candidate, Gap, TargetError};
-pub use types::{Availability, History, Release, Status};
+pub use types::{Availability, History, Pin, Release, Status};
 pub use verdict::{Item, Reason, Verdict};

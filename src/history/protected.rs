@@ -25,32 +25,53 @@ impl<'a> Past<'a> {
 /// Containers with the reason why they stay, and the releases whose images stay.
 pub(super) struct Protected<'a> {
     pub(super) containers: BTreeMap<ContainerId, Reason>,
+    /// Which of the newest complete releases a container belongs to, from 1.
+    pub(super) ranks: BTreeMap<ContainerId, usize>,
     pub(super) releases: Vec<&'a Release>,
 }
 
 impl<'a> Protected<'a> {
     pub(super) fn on(host: &HostName, facts: &HostFacts, past: &Past<'a>, rules: &Retention<'_>) -> Self {
         let history = past.history;
-        let mut protected = Self { containers: BTreeMap::new(), releases: Vec::new() };
+        let mut protected = Self { containers: BTreeMap::new(), ranks: BTreeMap::new(), releases: Vec::new() };
         protected.add_serving(host, facts, history, rules);
-        for release in last_stable(host, past) {
-            protected.add(host, release, &Reason::LastStable { release: release.label() });
+        for (release, pin) in history.releases.iter().filter_map(|r| Some((r, r.pin.as_ref()?))) {
+            let reason = Reason::Pinned { release: release.label(), by: pin.actor.clone(), why: pin.message.clone() };
+            protected.add(host, release, |_| Some(reason.clone()));
         }
-        for (rank, release) in newest_complete(host, past, rules.retain.at_least) {
-            let reason = Reason::Newest { release: release.label(), rank, of: rules.retain.at_least };
-            protected.add(host, release, &reason);
+        for release in last_stable(host, past) {
+            protected.add(host, release, |_| Some(Reason::LastStable { release: release.label() }));
+        }
+        for (rank, release) in newest_complete(host, past) {
+            protected.rank(host, release, rank);
+            protected.add(host, release, |role| {
+                let of = rules.retain_of(role).at_least;
+                (rank <= of).then(|| Reason::Newest { release: release.label(), rank, of })
+            });
         }
         let own = |r: &&Release| r.run.is_some() && r.run.as_ref() == rules.own_run;
         protected.releases.extend(history.releases.iter().filter(own));
         protected
     }
 
-    fn add(&mut self, host: &HostName, release: &'a Release, reason: &Reason) {
+    /// Keeps the containers of a release's roles that there is a reason for, and with any of them its image.
+    fn add(&mut self, host: &HostName, release: &'a Release, reason: impl Fn(&RoleName) -> Option<Reason>) {
+        let mut is_kept = release.available.get(host).is_none_or(|roles| roles.is_empty());
+        for (role, available) in release.available.get(host).into_iter().flatten() {
+            let Some(reason) = reason(role) else { continue };
+            is_kept = true;
+            if let Some(id) = available.container() {
+                self.containers.entry(id.clone()).or_insert(reason);
+            }
+        }
+        self.releases.extend(is_kept.then_some(release));
+    }
+
+    fn rank(&mut self, host: &HostName, release: &Release, rank: usize) {
         let available = release.available.get(host).into_iter().flat_map(|roles| roles.values());
         for id in available.filter_map(|a| a.container()) {
-            self.containers.entry(id.clone()).or_insert_with(|| reason.clone());
+            self.ranks.entry(id.clone()).or_insert(rank);
         }
-        self.releases.push(release);
     }
 
     /// What serves, and everything that a file or the runtime of the proxy names: it may be routed to in a moment.
@@ -68,7 +89,7 @@ impl<'a> Protected<'a> {
 
 /// The releases that a bare rollback could go back to: that of the whole fleet, and for each role of this host the
 /// newest that is there, complete or not. Where nothing serves it is the newest stable one.
-fn last_stable<'a>(host: &HostName, past: &Past<'a>) -> Vec<&'a Release> {
+pub(super) fn last_stable<'a>(host: &HostName, past: &Past<'a>) -> Vec<&'a Release> {
     let history = past.history;
     let mut found: Vec<&Release> = Vec::new();
     let roles: BTreeSet<&RoleName> =
@@ -98,7 +119,7 @@ fn serving_scope(history: &History) -> Scope {
 
 /// The newest releases all of whose roles are on this host, counted by content from 1. Neither what serves nor a
 /// release that failed or was left counts: those are no targets to have in reserve.
-fn newest_complete<'a>(host: &HostName, past: &Past<'a>, at_least: usize) -> Vec<(usize, &'a Release)> {
+fn newest_complete<'a>(host: &HostName, past: &Past<'a>) -> Vec<(usize, &'a Release)> {
     let (history, contents) = (past.history, &past.contents);
     let serving = history.releases.iter().filter(|r| r.running.contains_key(host));
     let mut seen: BTreeSet<_> = serving.map(|r| contents.of_release(r)).collect();
@@ -106,10 +127,5 @@ fn newest_complete<'a>(host: &HostName, past: &Past<'a>, at_least: usize) -> Vec
         r.available.get(host).is_some_and(|roles| !roles.is_empty() && roles.values().all(|a| a.is_there()))
     };
     let counted = history.releases.iter().rev().filter(|r| !has_failed(r) && !r.left).filter(is_complete);
-    counted
-        .filter(|r| seen.insert(contents.of_release(r)))
-        .take(at_least)
-        .enumerate()
-        .map(|(i, r)| (i + 1, r))
-        .collect()
+    counted.filter(|r| seen.insert(contents.of_release(r))).enumerate().map(|(i, r)| (i + 1, r)).collect()
 }

@@ -4,11 +4,12 @@
 //! plainly safe to drop is kept, with the reason.
 
 use crate::fleet::{Container, Fleet, HostFacts, HostState, State};
+use crate::history::doubt;
 use crate::history::protected::{Past, Protected};
 use crate::history::retention_images::image_verdicts;
 use crate::history::verdict::{Item, Reason, Verdict};
 use crate::history::{History, Release};
-use crate::name::{ContainerId, Destination, HostName, Repository, RunId, ServiceName};
+use crate::name::{ContainerId, Destination, HostName, Repository, RoleName, RunId, ServiceName};
 use crate::release::{Fact, ReleaseKind};
 use crate::spec::Retain;
 use jiff::Timestamp;
@@ -25,10 +26,19 @@ pub struct Retention<'a> {
     pub repository: &'a Repository,
     /// What is kept besides what must be.
     pub retain: &'a Retain,
+    /// Roles that keep more or less than the others.
+    pub role_retain: &'a BTreeMap<RoleName, Retain>,
     /// The time on every host, by its own clock.
     pub now: &'a BTreeMap<HostName, Timestamp>,
     /// The run that asks: its own intent without an outcome does not stand in the way.
     pub own_run: Option<&'a RunId>,
+}
+
+impl Retention<'_> {
+    /// What is kept of a role.
+    pub(super) fn retain_of(&self, role: &RoleName) -> &Retain {
+        self.role_retain.get(role).unwrap_or(self.retain)
+    }
 }
 
 /// What stays and what goes on every host: hosts by name, on each its containers by name, then its images.
@@ -66,7 +76,7 @@ fn on_host(
     let mut verdicts = Vec::new();
     let mut dropped: BTreeSet<&ContainerId> = BTreeSet::new();
     for container in own {
-        let (keep, reason) = judge(container, facts, history, &protected, now, rules.retain);
+        let (keep, reason) = judge(container, facts, history, &protected, now, rules);
         if !keep {
             dropped.insert(&container.id);
         }
@@ -79,15 +89,8 @@ fn on_host(
 
 /// Why nothing on a host may be judged: what it knows of its past is incomplete, or something is under way.
 fn untouchable(facts: &HostFacts, history: &History, own_run: Option<&RunId>) -> Option<Reason> {
-    if let Some(why) = &facts.journal.unreadable {
-        return Some(Reason::UnreliableHistory { why: why.clone() });
-    }
-    if facts.journal.newer_schema {
-        return Some(Reason::UnreliableHistory { why: "a newer windlass wrote its journal".to_string() });
-    }
-    if !facts.bad_records.is_empty() {
-        let why = format!("unreadable records: {}", facts.bad_records.join(", "));
-        return Some(Reason::UnreliableHistory { why });
+    if let Some(doubt) = doubt::on_host(facts, history).first() {
+        return Some(Reason::UnreliableHistory { why: doubt.to_string() });
     }
     if let Some(run) = open_run(facts, history, own_run) {
         return Some(Reason::OpenRun { run: run.clone() });
@@ -113,7 +116,7 @@ fn judge(
     history: &History,
     protected: &Protected<'_>,
     now: Timestamp,
-    retain: &Retain,
+    rules: &Retention<'_>,
 ) -> (bool, Reason) {
     if let Some(reason) = protected.containers.get(&container.id) {
         return (true, reason.clone());
@@ -123,8 +126,12 @@ fn judge(
         State::Other(state) if state != "dead" => return (true, Reason::State { state: state.clone() }),
         _ => {}
     }
-    if container.role().is_none() {
-        return (true, Reason::NoRole);
+    let Some(role) = container.role() else { return (true, Reason::NoRole) };
+    let retain = rules.retain_of(&role);
+    if let (Some(rank), Some(of)) = (protected.ranks.get(&container.id).copied(), retain.at_most)
+        && rank > of
+    {
+        return (false, Reason::TooMany { rank, of });
     }
     let Some(age) = age(container, facts, now) else { return (true, Reason::UnknownAge) };
     let limit = retain.age.as_secs();

@@ -49,6 +49,44 @@ pub(super) fn image_verdicts(
     verdicts
 }
 
+/// The verdicts that take a release's image away, where no container that stays and no other release needs it.
+pub(super) fn of_release(
+    host: &HostName,
+    facts: &HostFacts,
+    history: &History,
+    release: &Release,
+    same: &dyn Fn(&Release) -> bool,
+    dropped: &BTreeSet<&ContainerId>,
+) -> Vec<Verdict> {
+    let Some(named) = &release.image else { return Vec::new() };
+    let is_there = |r: &Release| {
+        r.available.get(host).is_some_and(|roles| roles.values().any(crate::history::Availability::is_there))
+    };
+    let others = || history.releases.iter().filter(|r| !same(r) && is_there(r));
+    let is_ours = |name: &&String| name.parse::<ImageRef>().is_ok_and(|image| image.repository == named.repository);
+    let free = facts.images.iter().filter(|image| {
+        let used = facts.all_containers.iter().any(|c| !dropped.contains(&c.id) && uses(c, image));
+        is_of(release, image) && !used && !others().any(|r| refers(r, image))
+    });
+    free.map(|image| {
+        let (references, others): (Vec<_>, Vec<_>) = names(image).partition(is_ours);
+        let owned = |names: Vec<&String>| names.into_iter().cloned().collect();
+        let (references, others) = (owned(references), owned(others));
+        let item = Item::Image { references, others, id: image.id.clone(), size: image.size };
+        let reason = Reason::Removed { release: release.label() };
+        Verdict { host: host.clone(), item, keep: false, reason }
+    })
+    .collect()
+}
+
+/// Whether it is the image of a release: by digest where there is one, since its tag may lead elsewhere by now.
+fn is_of(release: &Release, image: &Image) -> bool {
+    match &release.digest {
+        Some(digest) if !image.digests.is_empty() => image.digests.iter().any(|name| name.ends_with(digest.as_str())),
+        _ => refers(release, image),
+    }
+}
+
 fn key(verdict: &Verdict) -> Option<(&Vec<String>, &crate::name::Digest)> {
     match &verdict.item {
         Item::Image { references, id, .. } => Some((references, id)),

@@ -22,7 +22,7 @@ impl History {
     /// The release that a text names, if it can be brought back everywhere in scope without pulling.
     ///
     /// A text is, in this order: exactly a version (its newest stable release, else its newest one); the number of a
-    /// release, `v41` or `v43.2` for a twin; the beginning of one version. A tag may look like a number (`v1`): then
+    /// release, `v41` or `v43.2` for a twin; a label; the beginning of one version. A tag may look like a number (`v1`): then
     /// the tag is meant, and `@1` is the release number. No text: the newest stable release whose content is older
     /// than what serves, that no rollback or revert left, and that is complete in scope.
     pub fn resolve(&self, text: Option<&str>, scope: &Scope) -> Result<Target<'_>, TargetError> {
@@ -44,6 +44,9 @@ impl History {
                 found => return found.map(|release| with_notes(release, None)),
             }
         }
+        if let Some(release) = self.labelled(text) {
+            return Ok(with_notes(release, None));
+        }
         let versions: BTreeSet<&Version> =
             self.releases.iter().map(|r| &r.version).filter(|v| v.as_str().starts_with(text)).collect();
         let mut found = versions.into_iter().filter_map(|version| self.of_version(version.as_str()));
@@ -61,6 +64,10 @@ impl History {
     fn of_version(&self, text: &str) -> Option<&Release> {
         let mut newest_first = self.releases.iter().rev().filter(|r| r.version.as_str() == text);
         newest_first.clone().find(|r| r.stable).or_else(|| newest_first.next())
+    }
+
+    fn labelled(&self, text: &str) -> Option<&Release> {
+        self.releases.iter().find(|r| r.name.as_ref().is_some_and(|label| label.as_str() == text))
     }
 
     fn numbered(&self, text: &str, (number, twin): (u32, Option<u32>)) -> Result<&Release, TargetError> {

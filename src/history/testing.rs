@@ -309,6 +309,7 @@ impl World {
             actor: "ann".to_string(),
             at: at(self.now),
             message: None,
+            label: None,
         }
     }
 

@@ -1,9 +1,10 @@
 //! The merged history.
 
 use crate::history::content::Contents;
-use crate::name::{ContainerId, Digest, HostName, ImageRef, RoleName, RunId, Version};
+use crate::name::{ContainerId, Digest, HostName, ImageRef, Label, RoleName, RunId, Version};
 use crate::release::{Outcome, ReleaseKind, ReleaseRecord};
 use jiff::Timestamp;
+use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// All releases of a service and destination that the hosts know of, oldest first.
@@ -42,6 +43,16 @@ pub struct Release {
     pub at: Option<Timestamp>,
     /// `-m`.
     pub message: Option<String>,
+    /// When its run ended.
+    pub ended: Option<Timestamp>,
+    /// Why its run failed, masked.
+    pub reason: Option<String>,
+    /// When it began to serve somewhere, and when it last stopped serving everywhere (`None`: it serves).
+    pub served: Option<(Timestamp, Option<Timestamp>)>,
+    /// What people call it.
+    pub name: Option<Label>,
+    /// Whether retention may not touch it.
+    pub pin: Option<Pin>,
     /// What people are shown.
     pub status: Status,
     /// Whether it was healthy everywhere it was sent: its run succeeded, or it was adopted while serving.
@@ -78,6 +89,26 @@ impl Release {
         self.record.as_ref().is_none_or(|record| record.roles.contains_key(role))
     }
 
+    /// Whether any host that answered could bring a role of it back.
+    pub fn is_retained(&self) -> bool {
+        self.available.values().flat_map(|roles| roles.values()).any(Availability::is_there)
+    }
+
+    /// The hosts that could bring all its roles back.
+    pub fn retained_on(&self) -> impl Iterator<Item = &HostName> {
+        let complete =
+            |roles: &BTreeMap<RoleName, Availability>| !roles.is_empty() && roles.values().all(Availability::is_there);
+        self.available.iter().filter(move |(_, roles)| complete(roles)).map(|(host, _)| host)
+    }
+
+    /// The hosts it was sent to; those that have something of it where no record says.
+    pub fn sent_to(&self) -> BTreeSet<&HostName> {
+        match &self.record {
+            Some(record) => record.roles.values().flat_map(|role| role.hosts.iter().map(|h| &h.name)).collect(),
+            None => self.available.keys().chain(self.running.keys()).collect(),
+        }
+    }
+
     /// How a role of it can be brought back on a host; `None` if the host was not reached or is none of the role's.
     pub fn availability(&self, host: &HostName, role: &RoleName) -> Option<&Availability> {
         self.available.get(host)?.get(role)
@@ -99,6 +130,17 @@ impl Availability {
     }
 }
 
+/// Why a release may not be touched by retention.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Pin {
+    /// Who.
+    pub actor: String,
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub message: Option<String>,
+}
+
 /// What people are shown of a release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
@@ -106,6 +148,8 @@ pub enum Status {
     Current,
     /// It served everywhere once and can be a target.
     Stable,
+    /// It served everywhere once, and no host that answered has anything of it any more.
+    Pruned,
     /// Its run failed; what served before serves.
     Failed,
     /// It served, and a rollback or revert left it.

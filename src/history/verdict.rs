@@ -80,6 +80,20 @@ pub enum Reason {
         /// The release.
         release: String,
     },
+    /// Somebody pinned it.
+    Pinned {
+        /// The release.
+        release: String,
+        /// Who.
+        by: String,
+        /// Why.
+        why: Option<String>,
+    },
+    /// Its release is to be removed (`releases rm`).
+    Removed {
+        /// The release.
+        release: String,
+    },
     /// One of the newest complete releases.
     Newest {
         /// The release.
@@ -87,6 +101,13 @@ pub enum Reason {
         /// Which of them, from 1.
         rank: usize,
         /// How many are kept whatever their age.
+        of: usize,
+    },
+    /// There are more complete releases than `at_most`.
+    TooMany {
+        /// Which of them, from 1.
+        rank: usize,
+        /// How many are kept at most.
         of: usize,
     },
     /// It has not been out of service for long enough.
@@ -152,6 +173,10 @@ impl fmt::Display for Reason {
             Self::Runs => f.write_str("is running"),
             Self::LastStable { release } => write!(f, "last stable release: {release}"),
             Self::Newest { release, rank, of } => write!(f, "{release} is complete release {rank} of {of} to keep"),
+            Self::Pinned { release, by, why: None } => write!(f, "{release} is pinned by {by}"),
+            Self::Pinned { release, by, why: Some(why) } => write!(f, "{release} is pinned by {by}: {why}"),
+            Self::Removed { release } => write!(f, "{release} is to be removed"),
+            Self::TooMany { rank, of } => write!(f, "complete release {rank}, and at most {of} are kept"),
             Self::Recent { age, limit } => write!(f, "stopped {} ago, kept for {}", Age(*age), Age(*limit)),
             Self::UnknownAge => f.write_str("nothing says when it stopped"),
             Self::NoRole => f.write_str("belongs to no role"),

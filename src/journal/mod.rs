@@ -11,5 +11,5 @@ mod state;
 mod tests;
 
 pub use lines::{line, parse};
-pub use paths::{freeze_path, journal_path, kamal_lock, key_path, record_path};
-pub use state::{StateFiles, read, render_freeze, render_record};
+pub use paths::{freeze_path, journal_path, kamal_lock, key_path, record_path, report_dir, report_path};
+pub use state::{StateFiles, read, read_report, render_freeze, render_record, render_report};

@@ -12,6 +12,16 @@ pub fn record_path(dir: &str, run: &RunId) -> String {
     format!("{dir}/releases/{run}.json")
 }
 
+/// Where a run's report is, deeper than what every command reads.
+pub fn report_dir(dir: &str, run: &RunId) -> String {
+    format!("{dir}/runs/{run}")
+}
+
+/// How a run went on that host, step by step.
+pub fn report_path(dir: &str, run: &RunId) -> String {
+    format!("{}/report.json", report_dir(dir, run))
+}
+
 /// The key of the secret prints, mode 0600.
 pub fn key_path(dir: &str) -> String {
     format!("{dir}/key")

@@ -4,7 +4,7 @@ use super::parse;
 use crate::effect::FileSet;
 use crate::fleet::{Freeze, Journal};
 use crate::name::RunId;
-use crate::release::{FingerprintKey, ReleaseRecord, SCHEMA};
+use crate::release::{FingerprintKey, HostReport, ReleaseRecord, SCHEMA};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 
@@ -13,6 +13,19 @@ pub fn render_record(record: &ReleaseRecord) -> Vec<u8> {
     let mut text = serde_json::to_vec_pretty(record).unwrap_or_else(|_| unreachable!("a record is plain data"));
     text.push(b'\n');
     text
+}
+
+/// A run's report as its file holds it.
+pub fn render_report(report: &HostReport) -> Vec<u8> {
+    let mut text = serde_json::to_vec_pretty(report).unwrap_or_else(|_| unreachable!("a report is plain data"));
+    text.push(b'\n');
+    text
+}
+
+/// The report in a run's directory; `None` where there is none, or none that this build understands.
+pub fn read_report(files: &FileSet) -> Option<HostReport> {
+    let report: HostReport = serde_json::from_slice(files.get("report.json")?).ok()?;
+    (report.schema <= SCHEMA).then_some(report)
 }
 
 /// What a state directory holds.

@@ -5,13 +5,14 @@ use crate::effect::{Connector, FileSet};
 use crate::fleet::Freeze;
 use crate::history::missing_lines;
 use crate::release::{
-    Entry, Fact, FingerprintKey, IntendedRelease, Outcome, ReleaseKind, ReleaseRecord, RunVerb, SCHEMA,
+    Entry, Fact, FingerprintKey, IntendedRelease, Mark, Outcome, ReleaseKind, ReleaseRecord, RunVerb, SCHEMA,
 };
 use proptest::prelude::*;
 
 const GOLDEN_JOURNAL: &[u8] = include_bytes!("../../tests/golden/journal.jsonl");
 const GOLDEN_RECORD: &[u8] = include_bytes!("../../tests/golden/release.json");
 const GOLDEN_FREEZE: &[u8] = include_bytes!("../../tests/golden/freeze");
+const GOLDEN_REPORT: &[u8] = include_bytes!("../../tests/golden/report.json");
 const RUN: &str = "01JGZ3V8Q4N5X6Y7Z8A9B0C1D2";
 
 fn entry(fact: Fact) -> Entry {
@@ -26,6 +27,7 @@ fn all_facts() -> Vec<Entry> {
     let release = |kind| Some(IntendedRelease { number: 43, kind, version: "v1".parse().unwrap() });
     let hosts = || vec!["10.0.0.1".parse().unwrap(), "host-2".parse().unwrap()];
     let intent = |verb, release| Fact::Intent { verb, release, actor: "alice@laptop".into(), hosts: hosts() };
+    let marked = |mark| Fact::Marked { release: RUN.parse().unwrap(), mark };
     let facts = [
         intent(RunVerb::Setup, release(ReleaseKind::Adopted)),
         intent(RunVerb::Deploy, release(ReleaseKind::Deploy)),
@@ -40,6 +42,16 @@ fn all_facts() -> Vec<Entry> {
         Fact::Outcome { outcome: Outcome::Interrupted, reason: None },
         Fact::Outcome { outcome: Outcome::Unverified, reason: None },
         Fact::Outcome { outcome: Outcome::Abandoned, reason: None },
+        marked(Mark::Labelled { label: Some("before-the-migration".parse().unwrap()) }),
+        marked(Mark::Labelled { label: None }),
+        marked(Mark::Pinned { actor: "alice@laptop".into(), message: Some("the auditors' version".into()) }),
+        marked(Mark::Pinned { actor: "alice@laptop".into(), message: None }),
+        marked(Mark::Unpinned),
+        marked(Mark::Removed),
+        intent(RunVerb::Label, None),
+        intent(RunVerb::Pin, None),
+        intent(RunVerb::Unpin, None),
+        intent(RunVerb::Remove, None),
     ];
     facts.map(entry).into()
 }
@@ -69,6 +81,15 @@ fn the_golden_record_and_freeze_are_read_and_written_as_ever() {
     let freeze = state.freeze.unwrap();
     assert_eq!((freeze.actor.as_str(), freeze.message.as_str()), ("alice@laptop", "migrating the database"));
     assert_eq!(render_freeze(&freeze), GOLDEN_FREEZE);
+}
+
+#[test]
+fn the_golden_report_is_read_and_written_as_ever() {
+    let report = read_report(&FileSet::from([("report.json".to_string(), GOLDEN_REPORT.to_vec())])).unwrap();
+    assert_eq!(String::from_utf8(render_report(&report)).unwrap(), String::from_utf8_lossy(GOLDEN_REPORT));
+    assert_eq!(report.steps[1].log, ["starting", "port 80 is taken"]);
+    let newer = String::from_utf8_lossy(GOLDEN_REPORT).replace("\"schema\": 1", "\"schema\": 2").into_bytes();
+    assert_eq!(read_report(&FileSet::from([("report.json".to_string(), newer)])), None);
 }
 
 #[test]
@@ -175,7 +196,11 @@ async fn a_host_keeps_what_was_written_and_is_given_what_it_missed() {
     let missing = missing_lines(&facts, &here);
     host.append(&journal_path(&dir), &rendered(&missing)).await.unwrap();
     let state = look().await;
-    assert_eq!(state.journal.entries, [facts[0].clone(), facts[8].clone()], "an intent and an outcome");
+    assert_eq!(
+        state.journal.entries,
+        [facts[0].clone(), facts[13].clone(), facts[8].clone()],
+        "an intent, a mark and an outcome"
+    );
     assert_eq!((state.journal.unreadable.as_deref(), state.journal.torn), (None, false));
     assert_eq!((state.records.get(&record.run), &state.key, &state.freeze), (Some(&record), &Some(key), &Some(freeze)));
     assert_eq!(missing_lines(&facts, &state.journal), []);

@@ -75,6 +75,7 @@ fn adoption(
         actor: request.actor.clone(),
         at: request.at,
         message: Some("found serving at first contact".to_string()),
+        label: None,
     };
     let serving = found.iter().map(|(host, role, container)| Serving {
         host: host.clone(),

@@ -183,6 +183,7 @@ impl Planner<'_> {
             actor: request.actor.clone(),
             at: request.at,
             message: request.message.clone(),
+            label: request.label.clone(),
         }
     }
 }

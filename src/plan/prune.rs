@@ -67,13 +67,14 @@ fn verdicts(
         destination: config.destination.as_ref(),
         repository: &config.repository,
         retain: &config.retain,
+        role_retain: &config.role_retain,
         now,
         own_run,
     };
     history::retention(fleet, history, &rules)
 }
 
-fn removals(verdicts: &[Verdict]) -> Option<crate::plan::Stage> {
+pub(super) fn removals(verdicts: &[Verdict]) -> Option<crate::plan::Stage> {
     let mut lanes: BTreeMap<HostName, Vec<Step>> = BTreeMap::new();
     for verdict in verdicts.iter().filter(|v| !v.keep) {
         let actions = match &verdict.item {

@@ -1,6 +1,6 @@
 //! What a user asks for, with everything that a plan may not look up itself: who, when, which run, which digest.
 
-use crate::name::{Digest, HostName, ImageRef, RoleName, RunId, Version};
+use crate::name::{Digest, HostName, ImageRef, Label, RoleName, RunId, Version};
 use crate::release::FingerprintKey;
 use crate::secret::Secret;
 use jiff::Timestamp;
@@ -26,6 +26,8 @@ pub struct Request {
     pub at: Timestamp,
     /// `-m`.
     pub message: Option<String>,
+    /// `--label`: what the release is called.
+    pub label: Option<Label>,
     /// Where.
     pub scope: Scope,
     /// Leave unreachable hosts out, with a note, instead of refusing.
@@ -69,4 +71,35 @@ pub struct PruneRequest {
     pub request: Request,
     /// Each host's own clock now.
     pub now: BTreeMap<HostName, Timestamp>,
+}
+
+/// `windlass releases label`, `pin` or `unpin`.
+#[derive(Debug, Clone)]
+pub struct MarkRequest {
+    /// Common part; its message says why.
+    pub request: Request,
+    /// Version, prefix, label, `v41`.
+    pub target: String,
+    /// What to say of it.
+    pub marking: Marking,
+}
+
+/// What is said of a release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Marking {
+    /// It is called so; `None` takes its label away.
+    Label(Option<Label>),
+    /// Retention may not touch it.
+    Pin,
+    /// Retention may touch it again.
+    Unpin,
+}
+
+/// `windlass releases rm`.
+#[derive(Debug, Clone)]
+pub struct RemoveRequest {
+    /// Common part.
+    pub request: Request,
+    /// Version, prefix, label, `v41`.
+    pub target: String,
 }

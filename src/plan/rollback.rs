@@ -305,6 +305,7 @@ impl Rollback<'_> {
             actor: request.actor.clone(),
             at: request.at,
             message: request.message.clone(),
+            label: None,
         }
     }
 }

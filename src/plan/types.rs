@@ -6,10 +6,11 @@
 use crate::effect::{Backend, ProxySettings};
 use crate::fleet::BackendName;
 use crate::name::{ContainerId, Destination, HostName, ImageRef, RoleName, RunId, ServiceName, Version};
-use crate::release::{Entry, Fingerprint, ReleaseRecord, RunVerb};
+use crate::release::{Entry, Fingerprint, Mark, ReleaseRecord, RunVerb};
 use crate::spec::{Env, RestartPolicy, RoleSpec};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// What a run will do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,6 +124,17 @@ pub enum StageKind {
     Retire,
     /// What retention does not keep is removed. A failure is a warning.
     Prune,
+}
+
+impl fmt::Display for StageKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Prepare => "prepare",
+            Self::Change => "change",
+            Self::Retire => "retire",
+            Self::Prune => "prune",
+        })
+    }
 }
 
 /// One host's part of a stage.
@@ -308,6 +320,15 @@ pub enum Action {
         /// Nothing of the role serves on this host after it: written down as such.
         #[serde(default)]
         ends_role: bool,
+    },
+    /// Writes down what is said of a release.
+    Mark {
+        /// The release.
+        release: RunId,
+        /// What people call it.
+        name: String,
+        /// What is said.
+        mark: Mark,
     },
     /// Removes a stopped container.
     Remove {

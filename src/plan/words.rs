@@ -1,6 +1,7 @@
 //! Actions in words, for progress, plans and messages.
 
 use crate::plan::{Action, Gate, Ref};
+use crate::release::Mark;
 use std::fmt;
 
 impl fmt::Display for Ref {
@@ -52,7 +53,19 @@ pub fn describe(action: &Action) -> String {
         Action::Unload { container, .. } => format!("take {container} out of the proxy"),
         Action::Retire { container, stop_first: true, .. } => format!("stop {container} (it serves until then)"),
         Action::Retire { container, .. } => format!("stop {container}"),
+        Action::Mark { name, mark, .. } => marked(name, mark),
         Action::Remove { name, reason, .. } => format!("remove {name} ({reason})"),
         Action::RemoveImage { reference, reason, .. } => format!("remove image {reference} ({reason})"),
+    }
+}
+
+/// What is said of a release, in a few words.
+pub fn marked(release: &str, mark: &Mark) -> String {
+    match mark {
+        Mark::Labelled { label: Some(label) } => format!("call {release} {label}"),
+        Mark::Labelled { label: None } => format!("take the label of {release} away"),
+        Mark::Pinned { .. } => format!("pin {release}"),
+        Mark::Unpinned => format!("unpin {release}"),
+        Mark::Removed => format!("note that {release} is removed"),
     }
 }

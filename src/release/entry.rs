@@ -1,7 +1,7 @@
 //! One line of a host's journal.
 
 use crate::name::{ContainerId, HostName, RoleName, RunId, Version};
-use crate::release::ReleaseKind;
+use crate::release::{Mark, ReleaseKind};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -65,6 +65,14 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
+    /// Something said of a release. It counts on every host as soon as one has it, unless its run went back.
+    Marked {
+        /// The release: its record's run.
+        release: RunId,
+        /// What.
+        #[serde(flatten)]
+        mark: Mark,
+    },
     /// What a prune removed here.
     Pruned {
         /// Containers.
@@ -95,6 +103,10 @@ pub enum RunVerb {
     Deploy,
     Rollback,
     Prune,
+    Label,
+    Pin,
+    Unpin,
+    Remove,
 }
 
 /// How a run ended.

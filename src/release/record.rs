@@ -1,6 +1,6 @@
 //! The record of one release: `<home>/<service>/<destination or _>/releases/<run id>.json` on every host.
 
-use crate::name::{Destination, Digest, ImageRef, RoleName, RunId, ServiceName, Version};
+use crate::name::{Destination, Digest, ImageRef, Label, RoleName, RunId, ServiceName, Version};
 use crate::release::Fingerprint;
 use crate::spec::{RoleHost, RoleSpec};
 use jiff::Timestamp;
@@ -40,6 +40,9 @@ pub struct ReleaseRecord {
     /// `-m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// `--label`: what it is called once its run has succeeded, unless a later [`crate::release::Mark`] says otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<Label>,
 }
 
 /// How a release came about.

@@ -3,9 +3,13 @@
 mod bars;
 mod board;
 pub mod containers;
+pub mod diff;
 mod narrate;
 pub mod plan;
+pub mod pruned;
+pub mod release;
 pub mod releases;
+mod releases_table;
 pub mod status;
 mod summary;
 pub mod table;

@@ -1,12 +1,14 @@
-//! `windlass releases`.
+//! `windlass releases`: what `--json` prints. `docs/schemas/releases.v1.json` describes it.
 
-use crate::history::{Availability, History, Release, Status};
-use crate::name::{Destination, Digest, HostName, ImageRef, RunId, ServiceName, Version};
-use crate::render::{table, time, words};
+use crate::history::{Badge, Doubt, History, Pin, Release, Status};
+use crate::name::{Destination, Digest, HostName, ImageRef, Label, RoleName, RunId, ServiceName, Version};
+use crate::release::ReleaseKind;
+use crate::render::words;
 use jiff::Timestamp;
 use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// The list as `--json` prints it.
+/// The list.
 #[derive(Debug, Clone, Serialize)]
 pub struct Releases {
     /// Version of this object: 1.
@@ -21,6 +23,22 @@ pub struct Releases {
     pub unreachable: Vec<HostName>,
     /// Newest first.
     pub releases: Vec<Row>,
+    /// How many more there are that `-n` left out.
+    pub more: usize,
+    /// Hosts whose own history cannot be relied on. The others answered for them.
+    pub doubts: BTreeMap<HostName, Vec<Note>>,
+    /// Numbers that no host that answered knows of.
+    pub unknown: Vec<String>,
+}
+
+/// A doubt about a host's history, for machines and for people.
+#[derive(Debug, Clone, Serialize)]
+pub struct Note {
+    /// For machines.
+    #[serde(flatten)]
+    pub doubt: Doubt,
+    /// For people.
+    pub text: String,
 }
 
 /// One release.
@@ -39,20 +57,62 @@ pub struct Row {
     /// `deploy`, `rollback` or `adopted`.
     #[serde(rename = "type")]
     pub kind: &'static str,
-    /// `current`, `stable`, `failed`, `rolled back`, `interrupted` or `running`.
+    /// The release that a rollback went back to: its run.
+    pub of: Option<RunId>,
+    /// One word: `deploying`, `current`, `failed`, `interrupted`, `rolled back`, `stable`, `deployed` or `pruned`.
     pub status: &'static str,
+    /// Everything that is true of it.
+    pub badges: Vec<Badge>,
+    /// What people call it.
+    pub label: Option<Label>,
+    /// Why retention may not touch it.
+    pub pin: Option<Pin>,
+    /// Its roles.
+    pub roles: Vec<RoleName>,
     /// Hosts on which it serves.
-    pub running: usize,
+    pub running: Vec<HostName>,
     /// Hosts from which it can be brought back without pulling (those on which it serves included).
-    pub retaining: usize,
-    /// Hosts it was sent to, or that answered where no record says.
-    pub of: usize,
+    pub retained: Vec<HostName>,
+    /// Hosts it was sent to; those that have something of it where no record says.
+    pub sent: Vec<HostName>,
     /// Who.
     pub actor: String,
-    /// When, RFC 3339.
+    /// When its run began, RFC 3339.
     pub at: Option<Timestamp>,
+    /// When its run ended.
+    pub ended: Option<Timestamp>,
+    /// Seconds that its run took.
+    pub took: Option<f64>,
+    /// Since when it served.
+    pub active_from: Option<Timestamp>,
+    /// Until when; `None` while it serves.
+    pub active_until: Option<Timestamp>,
     /// `-m`.
     pub message: Option<String>,
+    /// Why its run failed.
+    pub reason: Option<String>,
+}
+
+/// Which releases are wanted.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Those that have all of these badges.
+    pub badges: BTreeSet<Badge>,
+    /// Those whose run began then or later.
+    pub since: Option<Timestamp>,
+    /// Those that have this role.
+    pub role: Option<RoleName>,
+    /// So many of the newest.
+    pub newest: Option<usize>,
+}
+
+impl Filter {
+    fn takes(&self, release: &Release) -> bool {
+        let badges = release.badges();
+        let young = self.since.is_none_or(|since| release.at.is_some_and(|at| at >= since));
+        let has_role = self.role.as_ref().is_none_or(|role| release.has_role(role));
+        self.badges.iter().all(|badge| badges.contains(badge)) && young && has_role
+    }
 }
 
 impl Releases {
@@ -61,53 +121,45 @@ impl Releases {
         (service, destination): (ServiceName, Option<Destination>),
         (hosts, unreachable): (Vec<HostName>, Vec<HostName>),
         history: &History,
+        doubts: BTreeMap<HostName, Vec<Doubt>>,
+        filter: &Filter,
     ) -> Self {
-        let releases = history.releases.iter().rev().map(|r| row(r, hosts.len())).collect();
-        Self { schema: 1, service, destination, hosts, unreachable, releases }
+        let wanted: Vec<&Release> = history.releases.iter().rev().filter(|r| filter.takes(r)).collect();
+        let shown = filter.newest.unwrap_or(wanted.len()).min(wanted.len());
+        let note = |doubt: Doubt| Note { text: doubt.to_string(), doubt };
+        Self {
+            schema: 1,
+            service,
+            destination,
+            hosts,
+            unreachable,
+            releases: wanted[..shown].iter().map(|release| row(release)).collect(),
+            more: wanted.len() - shown,
+            doubts: doubts.into_iter().map(|(host, all)| (host, all.into_iter().map(note).collect())).collect(),
+            unknown: unknown(history),
+        }
     }
 
-    /// For people; `image` adds the image and its digest.
-    pub fn table(&self, now: Timestamp, image: bool) -> String {
-        if self.releases.is_empty() {
-            return format!("No release of {} is known to these hosts.\n", self.service);
-        }
-        let text = |row: &Row| {
-            let share = |n: usize| format!("{n}/{}", row.of);
-            let when = row.at.map(|at| time::ago(at, now)).unwrap_or_else(|| "-".to_string());
-            let message = row.message.clone().unwrap_or_default();
-            let number = row.number.clone().unwrap_or_else(|| "-".to_string());
-            let version = row.version.short().to_string();
-            let [kind, status] = [row.kind, row.status].map(str::to_string);
-            (number, version, kind, status, share(row.running), share(row.retaining), row.actor.clone(), when, message)
-        };
-        let rows = self.releases.iter().map(|row| (row, text(row)));
-        if image {
-            let header =
-                ["RELEASE", "VERSION", "TYPE", "STATUS", "RUNNING", "RETAINED", "WHO", "WHEN", "MESSAGE", "IMAGE"];
-            return table::table(
-                header,
-                rows.map(|(row, t)| [t.0, t.1, t.2, t.3, t.4, t.5, t.6, t.7, t.8, image_of(row)]),
-            );
-        }
-        let header = ["RELEASE", "VERSION", "TYPE", "STATUS", "RUNNING", "RETAINED", "WHO", "WHEN", "MESSAGE"];
-        table::table(header, rows.map(|(_, t)| [t.0, t.1, t.2, t.3, t.4, t.5, t.6, t.7, t.8]))
+    /// What people should know besides the table, a line each.
+    pub fn notes(&self) -> Vec<String> {
+        let doubts =
+            self.doubts.iter().flat_map(|(host, notes)| notes.iter().map(move |n| format!("{host}: {}", n.text)));
+        let unknown = (!self.unknown.is_empty())
+            .then(|| format!("no host that answered knows of {}", words::list(&self.unknown, 6)));
+        let more = (self.more > 0).then(|| format!("{} more: -n {}", self.more, self.releases.len() + self.more));
+        doubts.chain(unknown).chain(more).collect()
     }
 }
 
-fn image_of(row: &Row) -> String {
-    let digest = row.digest.as_ref().map(|d| format!("@sha256:{}", d.short())).unwrap_or_default();
-    row.image.as_ref().map_or_else(|| "-".to_string(), |image| format!("{image}{digest}"))
-}
-
-fn row(release: &Release, answered: usize) -> Row {
-    let sent = release.record.as_ref().map(|record| {
-        let hosts: std::collections::BTreeSet<_> =
-            record.roles.values().flat_map(|role| role.hosts.iter().map(|h| &h.name)).collect();
-        hosts.len()
-    });
-    let complete = |roles: &std::collections::BTreeMap<_, Availability>| {
-        !roles.is_empty() && roles.values().all(|a| !matches!(a, Availability::Missing { .. }))
+/// One release as a row.
+pub fn row(release: &Release) -> Row {
+    let of = match &release.kind {
+        ReleaseKind::Rollback { of, .. } => of.clone(),
+        _ => None,
     };
+    let roles = release.record.iter().flat_map(|record| record.roles.keys().cloned());
+    let names = |hosts: BTreeSet<&HostName>| hosts.into_iter().cloned().collect();
+    let took = release.at.zip(release.ended).map(|(at, ended)| (ended - at).total(jiff::Unit::Second).unwrap_or(0.0));
     Row {
         number: number(release),
         run: release.run.clone(),
@@ -115,30 +167,47 @@ fn row(release: &Release, answered: usize) -> Row {
         image: release.image.clone(),
         digest: release.digest.clone(),
         kind: words::kind(&release.kind),
+        of,
         status: status(release.status),
-        running: release.running.len(),
-        retaining: release.available.values().filter(|roles| complete(roles)).count(),
-        of: sent.unwrap_or(answered).max(release.running.len()),
+        badges: release.badges(),
+        label: release.name.clone(),
+        pin: release.pin.clone(),
+        roles: roles.collect(),
+        running: release.running.keys().cloned().collect(),
+        retained: names(release.retained_on().collect()),
+        sent: names(release.sent_to()),
         actor: release.actor.clone(),
         at: release.at,
+        ended: release.ended,
+        took: took.map(|seconds| seconds.max(0.0)),
+        active_from: release.served.map(|(from, _)| from),
+        active_until: release.served.and_then(|(_, until)| until),
         message: release.message.clone(),
+        reason: release.reason.clone(),
     }
 }
 
 /// `v42`, `v43.2`.
 pub fn number(release: &Release) -> Option<String> {
-    let twin = if release.twin > 1 { format!(".{}", release.twin) } else { String::new() };
-    release.number.map(|n| format!("v{n}{twin}"))
+    release.number.map(|_| release.label())
+}
+
+/// Between the lowest and the highest number that is known.
+fn unknown(history: &History) -> Vec<String> {
+    let known: BTreeSet<u32> = history.releases.iter().filter_map(|r| r.number).collect();
+    let Some((first, last)) = known.first().zip(known.last()) else { return Vec::new() };
+    (*first..*last).filter(|number| !known.contains(number)).map(|number| format!("v{number}")).collect()
 }
 
 fn status(status: Status) -> &'static str {
     match status {
         Status::Current => "current",
         Status::Stable => "stable",
+        Status::Pruned => "pruned",
         Status::Failed => "failed",
         Status::RolledBack => "rolled back",
         Status::Interrupted => "interrupted",
-        Status::Running => "running",
-        Status::Unrecorded => "unrecorded",
+        Status::Running => "deploying",
+        Status::Unrecorded => "deployed",
     }
 }

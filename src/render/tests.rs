@@ -91,6 +91,7 @@ fn deploy(hosts: usize) -> Plan {
             actor: "ann@laptop".to_string(),
             at: "2025-03-01T12:00:00Z".parse().unwrap(),
             message: None,
+            label: None,
         }),
         adopted: Vec::new(),
         catch_up: Default::default(),

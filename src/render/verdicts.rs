@@ -27,6 +27,8 @@ pub struct Row {
     pub name: String,
     /// Whether it stays.
     pub keep: bool,
+    /// Bytes that its removal frees, at most.
+    pub freed: u64,
     /// Why, in words.
     pub why: String,
     /// Why, for machines.
@@ -47,12 +49,13 @@ impl Verdicts {
         }
         let rows = self.verdicts.iter().map(|row| {
             let what = if row.keep { "keep" } else { "drop" };
-            [row.host.to_string(), what.to_string(), row.kind.to_string(), row.name.clone(), row.why.clone()]
+            let freed = if row.freed > 0 { time::bytes(row.freed) } else { "-".to_string() };
+            [row.host.to_string(), what.to_string(), row.kind.to_string(), row.name.clone(), freed, row.why.clone()]
         });
         let drops = self.verdicts.iter().filter(|row| !row.keep).count();
         let things = words::count(drops, "thing");
         let total = format!("\n{things} to drop, up to {} to be freed\n", time::bytes(self.freed));
-        table::table(["HOST", "VERDICT", "WHAT", "NAME", "WHY"], rows) + &total
+        table::table(["HOST", "VERDICT", "WHAT", "NAME", "FREES", "WHY"], rows) + &total
     }
 }
 
@@ -69,6 +72,7 @@ fn row(verdict: &Verdict) -> Row {
         kind,
         name,
         keep: verdict.keep,
+        freed: verdict.freed(),
         why: verdict.reason.to_string(),
         reason: verdict.reason.clone(),
     }

@@ -11,6 +11,10 @@ pub fn verb(verb: RunVerb) -> &'static str {
         RunVerb::Deploy => "deploy",
         RunVerb::Rollback => "rollback",
         RunVerb::Prune => "prune",
+        RunVerb::Label => "label",
+        RunVerb::Pin => "pin",
+        RunVerb::Unpin => "unpin",
+        RunVerb::Remove => "remove",
     }
 }
 
@@ -73,6 +77,7 @@ pub fn action(plan: &Plan, host: &HostName, action: &Action) -> String {
         Action::Retire { container, stop_first: true, .. } => {
             format!("stop {} before its successor starts", of(container))
         }
+        Action::Mark { name, mark, .. } => crate::plan::marked(name, mark),
         Action::Remove { name, reason, .. } => format!("remove container {name} ({reason})"),
         Action::RemoveImage { reference, reason, .. } => format!("remove image {reference} ({reason})"),
     }
@@ -113,12 +118,17 @@ pub fn is_slow(action: &Action) -> bool {
 
 /// `host-1, host-2 and 48 more`: at most `most` names.
 pub fn hosts<'a>(names: impl IntoIterator<Item = &'a HostName>, most: usize) -> String {
-    let names: Vec<&str> = names.into_iter().map(HostName::as_str).collect();
-    match names.len().checked_sub(most) {
-        None | Some(0) => names.join(", "),
+    let names: Vec<String> = names.into_iter().map(ToString::to_string).collect();
+    list(&names, most)
+}
+
+/// `v3, v4 and 2 more`: at most `most` of them.
+pub fn list(texts: &[String], most: usize) -> String {
+    match texts.len().checked_sub(most) {
+        None | Some(0) => texts.join(", "),
         Some(_) => {
             let shown = most.saturating_sub(1).max(1);
-            format!("{} and {} more", names[..shown].join(", "), names.len() - shown)
+            format!("{} and {} more", texts[..shown].join(", "), texts.len() - shown)
         }
     }
 }

@@ -83,6 +83,7 @@ pub fn config(hosts: &[&str], roles: &[&str]) -> Config {
         proxy: ProxyRun { image: "haproxy:3.2".to_string(), http_port: 80, https_port: 443 },
         boot: Boot::default(),
         retain: Retain { age: Duration::from_secs(3 * 86_400), at_least: 1, at_most: None },
+        role_retain: BTreeMap::new(),
         deploy_timeout: Duration::from_secs(30),
         drain_timeout: Duration::from_secs(30),
         hooks_path: "/nowhere".into(),
@@ -168,6 +169,7 @@ impl Operator {
             actor: "ann@laptop".to_string(),
             at: clock.now(),
             message: None,
+            label: None,
             scope: Scope {
                 hosts: self.config.hosts.keys().cloned().collect(),
                 roles: self.config.roles.iter().map(|r| r.name.clone()).collect(),

@@ -4,3 +4,4 @@ mod conformance;
 mod fuzz;
 mod messages;
 mod resolved;
+mod written;

@@ -1,6 +1,7 @@
 //! Scenarios and laws.
 
 mod laws;
+mod marks;
 mod releases;
 mod retention;
 mod serving;

@@ -24,6 +24,7 @@ fn judge_fleet(fleet: &Fleet, world: &World, days: i64, at_least: usize, own: Op
         destination: None,
         repository: &repository,
         retain: &retain,
+        role_retain: &BTreeMap::new(),
         now: &now,
         own_run: own,
     };
