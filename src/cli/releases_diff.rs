@@ -7,12 +7,10 @@ use crate::cli::{Failure, output};
 use crate::config::{Config, VerbKind};
 use crate::fleet::Fleet;
 use crate::history::{Release, Scope};
-use crate::name::RunId;
 use crate::plan::{Plan, Scope as Wanted};
 use crate::release::{Diff, ReleaseRecord};
-use crate::render;
+use crate::render::{self, diff::Compared};
 use clap::Args;
-use serde::Serialize;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -33,23 +31,6 @@ pub(crate) struct DiffArgs {
     to: Option<String>,
 }
 
-/// Which release a side of a difference is.
-#[derive(Debug, Serialize)]
-struct Side {
-    number: Option<String>,
-    version: String,
-    run: Option<RunId>,
-}
-
-#[derive(Debug, Serialize)]
-struct View<'a> {
-    schema: u32,
-    from: Side,
-    to: Side,
-    #[serde(flatten)]
-    diff: &'a Diff,
-}
-
 pub(crate) async fn run(global: Global, args: DiffArgs) -> Result<(), Failure> {
     let session = Session::open(global, VerbKind::Connect)?;
     let (_, fleet) = session.read().await?;
@@ -67,7 +48,7 @@ pub(crate) async fn run(global: Global, args: DiffArgs) -> Result<(), Failure> {
     };
     let diff = Diff::between(record(from)?, record(to)?);
     if session.global.json {
-        output::json(&View { schema: 1, from: side(from), to: side(to), diff: &diff })?;
+        output::json(&Compared::new(from, to, &diff))?;
     } else {
         output::print(&format!("{} → {}\n{}", title(from), title(to), render::diff::diff(&diff)));
     }
@@ -91,12 +72,7 @@ pub(crate) fn of_plan(
     before.roles.values_mut().for_each(|role| role.hosts.retain(|host| wanted.hosts.contains(&host.name)));
     let diff = Diff::between(&before, next);
     let text = format!("  changes from {}:\n{}", title(current), indented(&render::diff::diff(&diff)));
-    let to = Side {
-        number: Some(format!("v{}", next.number)),
-        version: next.version.to_string(),
-        run: Some(next.run.clone()),
-    };
-    let value = serde_json::to_value(View { schema: 1, from: side(current), to, diff: &diff }).ok()?;
+    let value = serde_json::to_value(Compared::new(current, next, &diff)).ok()?;
     Some((text, value))
 }
 
@@ -121,11 +97,6 @@ fn record(release: &Release) -> Result<&ReleaseRecord, Failure> {
             title(release)
         ))
     })
-}
-
-fn side(release: &Release) -> Side {
-    let number = render::releases::number(release);
-    Side { number, version: release.version.to_string(), run: release.run.clone() }
 }
 
 /// `v41 (v2)`.

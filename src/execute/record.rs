@@ -9,6 +9,7 @@ use crate::name::{HostName, RunId};
 use crate::plan::{Adoption, Plan, Ref};
 use crate::release::{Entry, Fact, HostReport, IntendedRelease, Outcome, ReleaseRecord, SCHEMA, StepReport};
 use futures::future::{join_all, try_join_all};
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 
 pub(super) type Hosts = BTreeMap<HostName, RunHost>;
@@ -35,21 +36,23 @@ async fn write_record(host: &RunHost, record: &ReleaseRecord) -> Result<(), Host
 /// Everything that must be on every host before the first change: what a host missed, adopted releases, the intent,
 /// the release's record. Returns the hosts on which it could not be written.
 pub(super) async fn intent(means: &Means<'_>, hosts: &Hosts, plan: &Plan) -> Vec<(HostName, String)> {
+    // One time for all hosts: what they say of the run as a whole is then the same line.
+    let at = means.clock.now();
     let writes = hosts.iter().map(|(name, host)| async move {
-        let result = intent_on(means, name, host, plan).await;
+        let result = intent_on(at, name, host, plan).await;
         result.err().map(|error| (name.clone(), error.to_string()))
     });
     join_all(writes).await.into_iter().flatten().collect()
 }
 
-async fn intent_on(means: &Means<'_>, name: &HostName, host: &RunHost, plan: &Plan) -> Result<(), HostError> {
+async fn intent_on(at: Timestamp, name: &HostName, host: &RunHost, plan: &Plan) -> Result<(), HostError> {
     host.node.host.make_dir(&format!("{}/releases", host.state_dir)).await?;
     let missed = plan.catch_up.get(name);
     let missed_records = missed.into_iter().flat_map(|missed| &missed.records);
     let records = missed_records.chain(plan.adopted.iter().map(|a| &a.record)).chain(&plan.release);
     try_join_all(records.map(|record| write_record(host, record))).await?;
     let mut entries: Vec<Entry> = missed.into_iter().flat_map(|missed| missed.entries.clone()).collect();
-    entries.extend(plan.adopted.iter().flat_map(|adoption| adopted_entries(means, name, adoption)));
+    entries.extend(plan.adopted.iter().flat_map(|adoption| adopted_entries(at, name, adoption)));
     let actor = plan.release.as_ref().map(|r| r.actor.clone()).unwrap_or_else(|| plan.actor.clone());
     let fact = Fact::Intent {
         verb: plan.verb,
@@ -57,7 +60,7 @@ async fn intent_on(means: &Means<'_>, name: &HostName, host: &RunHost, plan: &Pl
         actor,
         hosts: plan.hosts.clone(),
     };
-    entries.push(Entry { schema: SCHEMA, run: plan.run.clone(), at: means.clock.now(), fact });
+    entries.push(Entry { schema: SCHEMA, run: plan.run.clone(), at, fact });
     write_entries(host, &entries).await
 }
 
@@ -66,7 +69,7 @@ fn intended(record: &ReleaseRecord) -> IntendedRelease {
 }
 
 /// An adopted release in a host's journal: begun, serving here (where it does), succeeded.
-fn adopted_entries(means: &Means<'_>, host: &HostName, adoption: &Adoption) -> Vec<Entry> {
+fn adopted_entries(at: Timestamp, host: &HostName, adoption: &Adoption) -> Vec<Entry> {
     let record = &adoption.record;
     let hosts = adoption.serving.iter().map(|s| s.host.clone()).collect::<std::collections::BTreeSet<_>>();
     let intent = Fact::Intent {
@@ -83,7 +86,7 @@ fn adopted_entries(means: &Means<'_>, host: &HostName, adoption: &Adoption) -> V
     });
     let outcome = Fact::Outcome { outcome: Outcome::Succeeded, reason: None };
     let facts = std::iter::once(intent).chain(switched).chain(std::iter::once(outcome));
-    facts.map(|fact| Entry { schema: SCHEMA, run: record.run.clone(), at: means.clock.now(), fact }).collect()
+    facts.map(|fact| Entry { schema: SCHEMA, run: record.run.clone(), at, fact }).collect()
 }
 
 /// The outcome on every host, and the end of runs that were cut off. Returns the hosts on which it could not be
@@ -95,11 +98,12 @@ pub(super) async fn outcome(
     outcome: Outcome,
     reason: Option<&str>,
 ) -> Vec<(HostName, String)> {
+    let at = means.clock.now();
     let writes = hosts.iter().map(|(name, host)| async move {
         let entry = |run: &RunId, outcome: Outcome, reason: Option<String>| Entry {
             schema: SCHEMA,
             run: run.clone(),
-            at: means.clock.now(),
+            at,
             fact: Fact::Outcome { outcome, reason },
         };
         let abandoned = plan.abandoned.get(name).into_iter().flatten();

@@ -176,17 +176,21 @@ fn fill(releases: &mut [Release], views: &[View<'_>], contents: &Contents, roles
             release.stable |= release.run.is_none();
         }
     }
-    let records: BTreeMap<RunId, ReleaseRecord> =
-        releases.iter().filter_map(|r| Some((r.run.clone()?, r.record.clone()?))).collect();
-    for release in releases {
+    let records: BTreeMap<&RunId, &ReleaseRecord> =
+        releases.iter().filter_map(|r| Some((r.run.as_ref()?, r.record.as_ref()?))).collect();
+    let configured: Vec<_> = views.iter().map(|view| roles_of(view.name, roles)).collect();
+    let available = releases.iter().map(|release| {
         let content = contents.of_release(release);
-        let root = release.content.as_ref().and_then(|run| records.get(run));
-        for view in views {
-            let found = on_host(view, release, &content, root, &roles_of(view.name, roles));
-            if !found.is_empty() {
-                release.available.insert(view.name.clone(), found);
-            }
-        }
+        let root = release.content.as_ref().and_then(|run| records.get(run).copied());
+        let found = views
+            .iter()
+            .zip(&configured)
+            .map(|(view, configured)| (view.name.clone(), on_host(view, release, &content, root, configured)));
+        found.filter(|(_, found)| !found.is_empty()).collect()
+    });
+    let available: Vec<BTreeMap<_, _>> = available.collect();
+    for (release, available) in releases.iter_mut().zip(available) {
+        release.available = available;
     }
 }
 

@@ -21,11 +21,15 @@ enum Line {
 }
 
 fn parse_line(line: &[u8]) -> Line {
-    let bad = |error: serde_json::Error| if error.is_eof() { Line::CutOff } else { Line::Bad(error.to_string()) };
+    let error = match serde_json::from_slice::<Entry>(line) {
+        Ok(entry) if entry.schema > SCHEMA => return Line::Newer,
+        Ok(entry) => return Line::Entry(entry),
+        Err(error) => error,
+    };
     match serde_json::from_slice::<Version>(line) {
         Ok(version) if version.schema > SCHEMA => Line::Newer,
-        Ok(_) => serde_json::from_slice(line).map_or_else(bad, Line::Entry),
-        Err(error) => bad(error),
+        _ if error.is_eof() => Line::CutOff,
+        _ => Line::Bad(error.to_string()),
     }
 }
 

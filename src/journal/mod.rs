@@ -12,4 +12,4 @@ mod tests;
 
 pub use lines::{line, parse};
 pub use paths::{freeze_path, journal_path, kamal_lock, key_path, record_path, report_dir, report_path};
-pub use state::{StateFiles, read, read_report, render_freeze, render_record, render_report};
+pub use state::{Known, StateFiles, read, read_report, read_with, render_freeze, render_record, render_report};

@@ -6,7 +6,8 @@ use crate::fleet::{Freeze, Journal};
 use crate::name::RunId;
 use crate::release::{FingerprintKey, HostReport, ReleaseRecord, SCHEMA};
 use jiff::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, PoisonError};
 
 /// A record as its file holds it.
 pub fn render_record(record: &ReleaseRecord) -> Vec<u8> {
@@ -43,16 +44,36 @@ pub struct StateFiles {
     pub freeze: Option<Freeze>,
 }
 
+/// Records by the bytes of their files. Every host has the same ones, so those of the second host are read already.
+#[derive(Debug, Default)]
+pub struct Known(Mutex<HashMap<Vec<u8>, ReleaseRecord>>);
+
+impl Known {
+    fn record(&self, content: &[u8]) -> Option<ReleaseRecord> {
+        if let Some(record) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(content) {
+            return Some(record.clone());
+        }
+        let record: ReleaseRecord = serde_json::from_slice(content).ok()?;
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(content.to_vec(), record.clone());
+        Some(record)
+    }
+}
+
 /// Reads a state directory.
 pub fn read(files: &FileSet) -> StateFiles {
+    read_with(files, &Known::default())
+}
+
+/// Reads a state directory of one of several hosts.
+pub fn read_with(files: &FileSet, known: &Known) -> StateFiles {
     let mut state = StateFiles {
         journal: files.get("journal.jsonl").map(|b| parse(b)).unwrap_or_default(),
         ..StateFiles::default()
     };
     for (name, content) in files {
         let Some(run) = name.strip_prefix("releases/").and_then(|n| n.strip_suffix(".json")) else { continue };
-        match serde_json::from_slice::<ReleaseRecord>(content) {
-            Ok(record) if record.schema <= SCHEMA && record.run.as_str() == run => {
+        match known.record(content) {
+            Some(record) if record.schema <= SCHEMA && record.run.as_str() == run => {
                 state.records.insert(record.run.clone(), record);
             }
             _ => state.bad_records.push(name.clone()),

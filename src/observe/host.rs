@@ -16,8 +16,9 @@ pub(super) async fn facts(
     service: &ServiceName,
     destination: Option<&Destination>,
     clock: &dyn Clock,
+    known: &journal::Known,
 ) -> Result<HostFacts, String> {
-    tokio::time::timeout(DEADLINE, ask(node, service, destination, clock))
+    tokio::time::timeout(DEADLINE, ask(node, service, destination, clock, known))
         .await
         .unwrap_or_else(|_| Err(format!("it did not answer within {} s", DEADLINE.as_secs())))
 }
@@ -27,6 +28,7 @@ async fn ask(
     service: &ServiceName,
     destination: Option<&Destination>,
     clock: &dyn Clock,
+    known: &journal::Known,
 ) -> Result<HostFacts, String> {
     let text = |error: crate::effect::EngineError| error.to_string();
     let (probe, engine, all, images, networks, volume) = tokio::join!(
@@ -50,7 +52,7 @@ async fn ask(
         node.proxy.observe(),
     );
     let files = files.map_err(|e| e.to_string())?.into_iter().next().unwrap_or_default();
-    let state = journal::read(&files);
+    let state = journal::read_with(&files, known);
     let mut containers: Vec<Container> = containers.map_err(text)?.into_iter().flatten().collect();
     containers.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(HostFacts {

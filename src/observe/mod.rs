@@ -7,6 +7,7 @@ pub use connect::{Connections, connect};
 
 use crate::effect::Clock;
 use crate::fleet::{Fleet, HostState, Unreachable};
+use crate::journal;
 use crate::name::{Destination, ServiceName};
 use futures::future::join_all;
 
@@ -19,8 +20,9 @@ pub async fn observe(
     destination: Option<&Destination>,
     clock: &dyn Clock,
 ) -> Fleet {
+    let known = &journal::Known::default();
     let asked = connections.nodes.iter().map(|(name, node)| async move {
-        let state = match host::facts(node, service, destination, clock).await {
+        let state = match host::facts(node, service, destination, clock, known).await {
             Ok(facts) => HostState::Up(Box::new(facts)),
             Err(error) => HostState::Unreachable(Unreachable { message: error, hint: None }),
         };

@@ -12,39 +12,70 @@ fn bad(what: &str, message: impl Into<String>) -> HostError {
     HostError::Failed { what: what.to_string(), message: message.into() }
 }
 
+/// Files whose content is being read: one, or many with their sizes.
+struct Open {
+    files: Vec<(Option<usize>, String)>,
+    /// Whether what follows is content.
+    data: bool,
+    text: String,
+}
+
 /// Lines that begin with `@` have a meaning; what a login shell prints before the first is passed over.
 pub(super) fn parse_dirs(answer: &str, expected: usize) -> Result<Vec<FileSet>, HostError> {
     let what = "read the state";
     let mut dirs: Vec<FileSet> = Vec::new();
-    let mut file: Option<(String, String)> = None;
+    let mut open: Option<Open> = None;
     let mut done = false;
     for line in answer.lines() {
         match line.split_once(' ').unwrap_or((line, "")) {
             ("@dir", _) => dirs.push(FileSet::new()),
-            ("@file", path) => file = Some((path.to_string(), String::new())),
-            ("@gone", _) => file = None,
+            ("@file", path) => {
+                open = Some(Open { files: vec![(None, path.to_string())], data: true, text: String::new() });
+            }
+            ("@bulk", _) => open = Some(Open { files: Vec::new(), data: false, text: String::new() }),
+            ("@data", _) => open.iter_mut().for_each(|open| open.data = true),
+            ("@gone", _) => open = None,
             ("@end", _) => {
-                let Some((path, text)) = file.take() else {
-                    return Err(bad(what, "an end without a file"));
-                };
-                let content = STANDARD.decode(text).map_err(|e| bad(what, format!("{path}: {e}")))?;
-                let temporary = path.rsplit('/').next().is_some_and(|name| name.starts_with(TEMPORARY));
-                match dirs.last_mut() {
-                    Some(set) if !temporary => drop(set.insert(path, content)),
-                    _ => {}
-                }
+                let open = open.take().ok_or_else(|| bad(what, "an end without a file"))?;
+                let files = open.contents().map_err(|why| bad(what, why))?;
+                dirs.last_mut().ok_or_else(|| bad(what, "a file without a directory"))?.extend(files);
             }
             ("@done", _) => done = true,
-            _ => {
-                if let Some((_, text)) = file.as_mut() {
-                    text.push_str(line.trim());
-                }
-            }
+            _ => open.iter_mut().for_each(|open| open.line(line.trim())),
         }
     }
     match done && dirs.len() == expected {
         true => Ok(dirs),
         false => Err(bad(what, format!("the answer stops after {} of {expected} directories", dirs.len()))),
+    }
+}
+
+impl Open {
+    fn line(&mut self, line: &str) {
+        if self.data {
+            self.text.push_str(line);
+        } else if let Some((size, path)) = line.split_once(' ').filter(|(_, path)| path.contains('/')) {
+            // `wc` adds a line with the total, which has no path.
+            self.files.push((size.parse().ok(), path.to_string()));
+        }
+    }
+
+    /// The files by path, without those that are being written.
+    fn contents(self) -> Result<FileSet, String> {
+        let name = self.files.first().map(|(_, path)| path.clone()).unwrap_or_default();
+        let content = STANDARD.decode(self.text).map_err(|error| format!("{name}: {error}"))?;
+        let mut rest = content.as_slice();
+        let mut files = FileSet::new();
+        for (size, path) in self.files {
+            let size = size.unwrap_or(rest.len());
+            let (own, others) =
+                rest.split_at_checked(size).ok_or_else(|| format!("{path} changed while it was read"))?;
+            rest = others;
+            if !path.rsplit('/').next().is_some_and(|name| name.starts_with(TEMPORARY)) {
+                files.insert(path, own.to_vec());
+            }
+        }
+        if rest.is_empty() { Ok(files) } else { Err("a file changed while it was read".to_string()) }
     }
 }
 
@@ -121,6 +152,18 @@ mod tests {
         assert_eq!(dirs[0]["journal.jsonl"], b"{}\n");
         assert_eq!(dirs[0]["releases/a b.json"], b"hello");
         assert!(dirs[1].is_empty());
+    }
+
+    #[test]
+    fn many_files_at_once_are_cut_by_their_sizes() {
+        let text = |sizes: &str| format!("@dir\n@bulk\n{sizes}  7 total\n@data\nYWJj\nZGVmZw==\n@end\n@done\n");
+        let dirs = parse_dirs(&text("  3 releases/a b.json\n  4 releases/c.json\n"), 1).unwrap();
+        assert_eq!(dirs[0]["releases/a b.json"], b"abc");
+        assert_eq!(dirs[0]["releases/c.json"], b"defg");
+        for moved in ["3 releases/a\n3 releases/c\n", "3 releases/a\n5 releases/c\n"] {
+            let error = parse_dirs(&text(moved), 1).unwrap_err().to_string();
+            assert!(error.contains("changed while it was read"), "{error}");
+        }
     }
 
     #[test]

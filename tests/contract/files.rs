@@ -80,3 +80,21 @@ pub(crate) async fn two_levels_are_read(world: &dyn World) {
     let found: Vec<_> = read(&node, &dir).await.into_keys().collect();
     assert_eq!(found, ["journal.jsonl", "releases/a.json"]);
 }
+
+/// The records of many releases.
+pub(crate) async fn many_small_files_are_all_read(world: &dyn World) {
+    let node = world.node().await;
+    let dir = dir(world, &node).await;
+    node.host.make_dir(&format!("{dir}/releases")).await.unwrap();
+    let content =
+        |n: usize| if n == 3 { Vec::new() } else { format!("record {n}\n{}", "x".repeat(n * 40)).into_bytes() };
+    for n in 0..20 {
+        node.host.write(&format!("{dir}/releases/run {n}.json"), &content(n), 0o600).await.unwrap();
+    }
+    node.host.append(&format!("{dir}/journal.jsonl"), b"one\n").await.unwrap();
+    node.host.make_dir(&format!("{dir}/runs/deep")).await.unwrap();
+    node.host.write(&format!("{dir}/runs/deep/report.json"), b"{}", 0o600).await.unwrap();
+    let mut expected: FileSet = (0..20).map(|n| (format!("releases/run {n}.json"), content(n))).collect();
+    expected.insert("journal.jsonl".to_string(), b"one\n".to_vec());
+    assert_eq!(read(&node, &dir).await, expected, "two levels deep, and no deeper");
+}

@@ -14,7 +14,10 @@ use windlass::fleet::{Fleet, Holder};
 use windlass::history::History;
 use windlass::name::{HostName, RoleName};
 use windlass::observe::{self, Connections};
-use windlass::plan::{self, DeployRequest, Plan, PruneRequest, Refusal, Request, RollbackRequest, Scope};
+use windlass::plan::{
+    self, DeployRequest, MarkRequest, Marking, Plan, PruneRequest, Refusal, RemoveRequest, Request, RollbackRequest,
+    Scope,
+};
 use windlass::release::FingerprintKey;
 use windlass::secret::Secret;
 use windlass::sim::{ImageBehaviour, SimFleet};
@@ -279,6 +282,22 @@ impl Operator {
         self.carry_out(self.request(), |fleet, request| {
             let now = fleet.reachable().map(|(h, _)| (h.clone(), request.at)).collect();
             plan::prune(&self.config, fleet, &PruneRequest { request, now }).map(|(plan, _)| plan)
+        })
+        .await
+    }
+
+    /// `windlass releases label`, `pin` or `unpin`.
+    pub async fn mark(&self, target: &str, marking: Marking) -> Ended {
+        self.carry_out(self.request(), |fleet, request| {
+            plan::mark(&self.config, fleet, &MarkRequest { request, target: target.to_string(), marking })
+        })
+        .await
+    }
+
+    /// `windlass releases rm`.
+    pub async fn remove(&self, target: &str) -> Ended {
+        self.carry_out(self.request(), |fleet, request| {
+            plan::remove(&self.config, fleet, &RemoveRequest { request, target: target.to_string() })
         })
         .await
     }
