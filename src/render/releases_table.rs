@@ -5,7 +5,7 @@ use crate::render::{table, time};
 use jiff::Timestamp;
 
 const HEADER: [&str; 13] = [
-    "RELEASE", "VERSION", "DIGEST", "TYPE", "STATUS", "LABEL", "RUNNING", "RETAINED", "WHO", "WHEN", "TOOK", "ACTIVE",
+    "RELEASE", "VERSION", "TYPE", "STATUS", "RUNNING", "RETAINED", "LABEL", "DIGEST", "WHO", "WHEN", "TOOK", "ACTIVE",
     "MESSAGE",
 ];
 
@@ -34,12 +34,12 @@ fn cells(row: &Row, now: Timestamp) -> [String; 13] {
     [
         row.number.clone().unwrap_or_else(dash),
         row.version.short().to_string(),
-        row.digest.as_ref().map_or_else(dash, |digest| digest.short().to_string()),
         row.kind.to_string(),
         status(row),
-        row.label.as_ref().map_or_else(dash, ToString::to_string),
         share(row.running.len()),
         share(row.retained.len()),
+        row.label.as_ref().map_or_else(dash, ToString::to_string),
+        row.digest.as_ref().map_or_else(dash, |digest| digest.short().to_string()),
         row.actor.clone(),
         row.at.map_or_else(dash, |at| time::ago(at, now)),
         row.took.map_or_else(dash, |seconds| time::took(std::time::Duration::from_secs_f64(seconds))),

@@ -50,12 +50,12 @@ impl Verdicts {
         let rows = self.verdicts.iter().map(|row| {
             let what = if row.keep { "keep" } else { "drop" };
             let freed = if row.freed > 0 { time::bytes(row.freed) } else { "-".to_string() };
-            [row.host.to_string(), what.to_string(), row.kind.to_string(), row.name.clone(), freed, row.why.clone()]
+            [row.host.to_string(), what.to_string(), row.kind.to_string(), row.name.clone(), row.why.clone(), freed]
         });
         let drops = self.verdicts.iter().filter(|row| !row.keep).count();
         let things = words::count(drops, "thing");
         let total = format!("\n{things} to drop, up to {} to be freed\n", time::bytes(self.freed));
-        table::table(["HOST", "VERDICT", "WHAT", "NAME", "FREES", "WHY"], rows) + &total
+        table::table(["HOST", "VERDICT", "WHAT", "NAME", "WHY", "FREES"], rows) + &total
     }
 }
 
