@@ -7,7 +7,7 @@ use crate::plan::change::Incoming;
 use crate::plan::situation::{Now, Situation};
 use crate::plan::work::HostWork;
 use crate::plan::{
-    Action, DeployRequest, Plan, PlannedContainer, Refusal, Step, assemble, groups, names, preflight, prepare, prune,
+    Action, DeployRequest, Plan, PlannedContainer, Refusal, Step, assemble, groups, mark, names, preflight, prepare, prune,
 };
 use crate::release::{Fingerprint, ReleaseKind, ReleaseRecord, ReleasedRole, RunVerb, SCHEMA};
 
@@ -21,7 +21,12 @@ pub fn deploy(config: &Config, fleet: &Fleet, request: &DeployRequest) -> Result
     secrets_are_known(config, request)?;
     let verb = if request.setup { RunVerb::Setup } else { RunVerb::Deploy };
     let situation = Situation::of(config, fleet, &request.request);
+    let label = request.request.label.as_ref();
+    label.map_or(Ok(()), |label| mark::label_is_free(&situation.history, label))?;
     let mut plan = Planner { situation: &situation, request, verb, kind: ReleaseKind::Deploy }.plan()?;
+    if let Some(label) = label.filter(|_| plan.release.is_none()) {
+        notes.push(format!("no release is made, so none is called {label}: `windlass releases label` does that"));
+    }
     notes.append(&mut plan.notes);
     plan.notes = notes;
     prune::append(&mut plan, config, fleet, &situation.history, request.request.at);
