@@ -73,7 +73,11 @@ impl Project {
         if names.is_empty() {
             return Ok(Values::default());
         }
-        let secrets = Secrets::load(&self.config.secrets_files, &self.root, &environment)?;
+        let variable = |name: &str| {
+            let set = self.config.variables.get(name).map(|value| value.expose().clone());
+            set.or_else(|| environment(name))
+        };
+        let secrets = Secrets::load(&self.config.secrets_files, &self.root, &variable)?;
         secrets.check(names.iter().copied())?;
         let values = secrets.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
         let warnings = secrets.warnings.iter().map(ToString::to_string).collect();

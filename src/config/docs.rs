@@ -37,6 +37,7 @@ pub const SECTIONS: &[DocSection] = sections![
     "logging",
     "accessory",
     "builder",
+    "erb",
     "alias",
     "output",
     "sshkit",
@@ -72,6 +73,7 @@ fn trees() -> &'static [Node] {
     static TREES: OnceLock<Vec<Node>> = OnceLock::new();
     TREES.get_or_init(|| {
         let texts = SECTIONS.iter().flat_map(examples);
+        // an example with tags holds no key that others do not
         texts.filter_map(|text| yaml::parse(&Rendered::plain(text), "docs").ok()).map(|parsed| parsed.root).collect()
     })
 }

@@ -1,6 +1,6 @@
 //! A project's configuration files to a [`Config`].
 
-use super::erb::{self, Surroundings};
+use super::erb::{self, Surroundings, World};
 use super::node::{Map, Node, Value};
 use super::overlay::{self, OWN_KEY};
 use super::problem::{Place, Problem, Problems};
@@ -28,8 +28,16 @@ pub const DEFAULT_FILE: &str = "config/deploy.yml";
 /// Loads a configuration: everything that is wrong with it is said at once.
 pub fn load(request: &Request) -> Result<Config, Problems> {
     let destination = request.destination.map(destination).transpose()?;
-    let mut warnings = Vec::new();
-    let (tree, at) = tree(request, &mut warnings)?;
+    let env = |key: &str| match (key, request.destination) {
+        ("KAMAL_DESTINATION", Some(destination)) => Some(destination.to_string()),
+        _ => (request.env)(key),
+    };
+    let mut reading = Reading {
+        request,
+        world: World::new(Surroundings { env: &env, docker_arch: Surroundings::own_arch(), root: request.root }),
+        warnings: Vec::new(),
+    };
+    let (tree, at) = reading.tree()?;
     if required_destination(&tree) && destination.is_none() {
         let at = tree.get("require_destination").map_or(at, |e| e.key_at.clone());
         let problem = Problem::new(&at, "", "You must specify a destination");
@@ -37,32 +45,69 @@ pub fn load(request: &Request) -> Result<Config, Problems> {
     }
     let home = (request.env)("HOME").map(PathBuf::from);
     let setting = Setting { root: request.root, home: home.as_deref(), destination: destination.as_ref() };
-    resolve::resolve(&tree, &at, &setting, warnings)
+    let mut config = resolve::resolve(&tree, &at, &setting, reading.warnings)?;
+    config.variables = reading.world.into_variables();
+    Ok(config)
 }
 
-/// The file with its destination and `x-windlass` laid over it.
-fn tree(request: &Request, warnings: &mut Vec<Problem>) -> Result<(Map, Place), Problems> {
-    let base = file(request, request.file, warnings);
-    let root = match request.destination {
-        None => base?,
-        Some(name) => {
-            let over = file(request, &destination_file(request.file, name), warnings);
-            match (base, over) {
-                (Ok(base), Ok(over)) => overlay::merge(base, over),
-                (Err(mut base), Err(over)) => {
-                    base.0.extend(over.0);
-                    return Err(base);
+/// The files of a configuration while they are read.
+struct Reading<'a> {
+    request: &'a Request<'a>,
+    world: World<'a>,
+    warnings: Vec<Problem>,
+}
+
+impl Reading<'_> {
+    /// The file with its destination and `x-windlass` laid over it.
+    fn tree(&mut self) -> Result<(Map, Place), Problems> {
+        let base = self.file(self.request.file);
+        let root = match self.request.destination {
+            None => base?,
+            Some(name) => {
+                let over = self.file(&destination_file(self.request.file, name));
+                match (base, over) {
+                    (Ok(base), Ok(over)) => overlay::merge(base, over),
+                    (Err(mut base), Err(over)) => {
+                        base.0.extend(over.0);
+                        return Err(base);
+                    }
+                    (Err(problems), _) | (_, Err(problems)) => return Err(problems),
                 }
-                (Err(problems), _) | (_, Err(problems)) => return Err(problems),
             }
+        };
+        let at = Place::file(&root.at.file);
+        let Value::Map(map) = root.value else { return Err(not_a_mapping(&root).into()) };
+        if let Some(own) = map.get(OWN_KEY).filter(|own| own.value.map().is_none()) {
+            let problem = Problem::new(&own.value.at, OWN_KEY, "should be a hash");
+            return Err(problem.hint("give it keys, or remove it").into());
         }
-    };
-    let at = Place::file(&root.at.file);
-    let Value::Map(map) = root.value else { return Err(not_a_mapping(&root).into()) };
-    if let Some(own) = map.get(OWN_KEY).filter(|own| own.value.map().is_none()) {
-        return Err(Problem::new(&own.value.at, OWN_KEY, "should be a hash").hint("give it keys, or remove it").into());
+        Ok((overlay::lift_own(map), at))
     }
-    Ok((overlay::lift_own(map), at))
+
+    /// One file as a tree; it is a mapping.
+    fn file(&mut self, path: &Path) -> Result<Node, Problems> {
+        let (full, name) = (self.request.root.join(path), path.display().to_string());
+        if !full.exists() {
+            return Err(not_found(self.request, path, &full).into());
+        }
+        let rendered = erb::render(&source::read(&full, &name)?, &name, &mut self.world)?;
+        let parsed = yaml::parse(&rendered, &name)?;
+        self.warnings.extend(rendered.warnings);
+        self.warnings.extend(parsed.warnings);
+        match parsed.root.value {
+            Value::Map(_) => Ok(parsed.root),
+            _ => Err(not_a_mapping(&parsed.root).into()),
+        }
+    }
+}
+
+fn not_found(request: &Request, path: &Path, full: &Path) -> Problem {
+    let at = Place::file(&path.display().to_string());
+    let problem = Problem::new(&at, "", format!("Configuration file not found in {}", full.display()));
+    match path == request.file {
+        true => problem.hint("`windlass init` writes an example"),
+        false => problem.hint(known_destinations(request)),
+    }
 }
 
 fn not_a_mapping(root: &Node) -> Problem {
@@ -71,34 +116,6 @@ fn not_a_mapping(root: &Node) -> Problem {
         Value::Null => Problem::new(&at, "", "is empty").hint("`windlass init` writes an example"),
         _ => Problem::new(&root.at, "", format!("should be a hash at the top level: it is {}", root.kind()))
             .hint("begin with `service: my-app`"),
-    }
-}
-
-/// One file as a tree; it is a mapping, or (as a destination) empty.
-fn file(request: &Request, path: &Path, warnings: &mut Vec<Problem>) -> Result<Node, Problems> {
-    let (full, name) = (request.root.join(path), path.display().to_string());
-    if !full.exists() {
-        let problem =
-            Problem::new(&Place::file(&name), "", format!("Configuration file not found in {}", full.display()));
-        let hint = if path == request.file {
-            "`windlass init` writes an example".to_string()
-        } else {
-            known_destinations(request)
-        };
-        return Err(problem.hint(hint).into());
-    }
-    let env = |key: &str| match (key, request.destination) {
-        ("KAMAL_DESTINATION", Some(destination)) => Some(destination.to_string()),
-        _ => (request.env)(key),
-    };
-    let around = Surroundings { env: &env, docker_arch: Surroundings::own_arch() };
-    let rendered = erb::render(&source::read(&full, &name)?, &name, &around)?;
-    let parsed = yaml::parse(&rendered, &name)?;
-    warnings.extend(rendered.warnings);
-    warnings.extend(parsed.warnings);
-    match parsed.root.value {
-        Value::Map(_) => Ok(parsed.root),
-        _ => Err(not_a_mapping(&parsed.root).into()),
     }
 }
 

@@ -9,7 +9,6 @@ pub mod docs;
 mod dotenv;
 mod env;
 pub mod erb;
-mod erb_expr;
 mod expansion;
 pub mod filter;
 mod flag_values;

@@ -107,7 +107,7 @@ impl Node {
 }
 
 /// A float as Ruby writes it: `1.0`, `0.5`, `1.0e+20`, `1.0e-05`. (Kamal hands such text to containers.)
-fn ruby_float(number: f64) -> String {
+pub(super) fn ruby_float(number: f64) -> String {
     if !number.is_finite() {
         return if number.is_nan() { "NaN".into() } else { format!("{}Infinity", if number < 0.0 { "-" } else { "" }) };
     }

@@ -104,6 +104,7 @@ fn config(root: &Section, setting: &Setting, found: &mut Findings) -> Option<Con
         drain_timeout: seconds("drain_timeout", 0, 30, found),
         hooks_path: hooks_path(root, setting.root, found),
         secrets_files: secrets::files(setting.root, secrets_path.as_deref(), destination),
+        variables: Default::default(),
         not_acted_on: Vec::new(),
         notes: Vec::new(),
         service: service?,

@@ -91,6 +91,7 @@ pub fn config(hosts: &[&str], roles: &[&str]) -> Config {
         drain_timeout: Duration::from_secs(30),
         hooks_path: "/nowhere".into(),
         secrets_files: Vec::new(),
+        variables: Default::default(),
         not_acted_on: Vec::new(),
         notes: Vec::new(),
     }

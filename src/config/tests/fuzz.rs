@@ -76,7 +76,8 @@ fn mutated() -> impl Strategy<Value = String> {
             let end = (at + cut).min(chars.len());
             chars.splice(at..end, PIECES[piece].chars());
         }
-        chars.into_iter().collect()
+        // a random command must not run
+        chars.into_iter().map(|c| if c == '`' { '\'' } else { c }).collect::<String>().replace("%x", "%q")
     })
 }
 

@@ -43,6 +43,7 @@ pub(super) fn config(world: &World) -> Config {
         hooks_path: "/hooks".into(),
         secrets_files: Vec::new(),
         accessory_hosts: Vec::new(),
+        variables: Default::default(),
         not_acted_on: Vec::new(),
         notes: Vec::new(),
     }
