@@ -1,67 +1,101 @@
 //! Plain YAML scalars by YAML 1.1, exactly as Ruby's Psych reads them for Kamal.
 //!
-//! Psych's own order of rules is kept; its results for the cases in Kamal's documentation are the tests below.
+//! The patterns and their order are those of Psych's `ScalarScanner` (5.3; `tests/kamal-compare/scalars.py` compares).
 
 use super::node::Value;
+use regex::Regex;
+use std::sync::LazyLock;
+
+/// Psych's patterns. `\d` of Ruby is ASCII, `[[:alpha:]]` is not.
+struct Patterns {
+    word: Regex,
+    time: Regex,
+    date: Regex,
+    base_60: Regex,
+    base_60_float: Regex,
+    float: Regex,
+    integer: Regex,
+}
+
+static PATTERNS: LazyLock<Option<Patterns>> = LazyLock::new(|| {
+    Some(Patterns {
+        word: Regex::new(r"^[^0-9.:\-]?[\p{Alphabetic}_ \t\r\n\x0b\x0c!@#$%\^&*(){}<>|/\\~;=]+").ok()?,
+        time: Regex::new(
+            r"^(-?[0-9]{4})-([0-9]{1,2})-([0-9]{1,2})(?:[Tt]|\s+)([0-9]{1,2}):([0-9]{2}):([0-9]{2})(?:\.[0-9]*)?(?:\s*(?:Z|[-+]([0-9]{1,2}):?(?:[0-9]{2})?))?$",
+        )
+        .ok()?,
+        date: Regex::new(r"^([0-9]{4})-(1[012]|0[0-9]|[0-9])-([12][0-9]|3[01]|0[0-9]|[0-9])$").ok()?,
+        base_60: Regex::new(r"^[-+]?[0-9][0-9_]*(:[0-5]?[0-9]){1,2}$").ok()?,
+        base_60_float: Regex::new(r"^[-+]?[0-9][0-9_]*(:[0-5]?[0-9]){1,2}\.[0-9_]*$").ok()?,
+        float: Regex::new(r"^[-+]?([0-9][0-9_,]*)?\.[0-9]*([eE][-+][0-9]+)?$").ok()?,
+        integer: Regex::new(
+            r"^([-+]?0b[_,]*[01][01_,]*|[-+]?0[_,]*[0-7][0-7_,]*|[-+]?(?:0|[1-9](?:[0-9]|,[0-9]|_[0-9])*)|[-+]?0x[_,]*[0-9a-fA-F][0-9a-fA-F_,]*)$",
+        )
+        .ok()?,
+    })
+});
 
 /// The value of a plain (unquoted) scalar.
 pub fn resolve(text: &str) -> Value {
-    null(text)
-        .or_else(|| boolean(text))
-        .or_else(|| date(text))
-        .or_else(|| special_float(text))
+    let as_text = || Value::String(text.to_string());
+    let Some(patterns) = PATTERNS.as_ref() else { return as_text() };
+    if text.is_empty() {
+        return Value::Null;
+    }
+    if text.contains('\n') || patterns.word.is_match(text) {
+        return word(text);
+    }
+    if let Some(parts) = patterns.time.captures(text) {
+        return if is_time(&parts) { Value::Date(text.to_string()) } else { as_text() };
+    }
+    if let Some(parts) = patterns.date.captures(text) {
+        return if is_date(&parts) { Value::Date(text.to_string()) } else { as_text() };
+    }
+    special_float(text)
         .or_else(|| symbol(text))
-        .or_else(|| base_60(text))
-        .or_else(|| float(text))
-        .or_else(|| integer(text))
-        .unwrap_or_else(|| Value::String(text.to_string()))
+        .or_else(|| patterns.base_60.is_match(text).then(|| base_60(text)))
+        .or_else(|| patterns.base_60_float.is_match(text).then(|| base_60_float(text)))
+        .or_else(|| patterns.float.is_match(text).then(|| float(text)))
+        .or_else(|| patterns.integer.is_match(text).then(|| integer(text)))
+        .unwrap_or_else(as_text)
 }
 
-fn null(text: &str) -> Option<Value> {
-    (text.is_empty() || text == "~" || text.eq_ignore_ascii_case("null")).then_some(Value::Null)
-}
-
-/// `yes`, `no`, `on`, `off`, `true`, `false` in any case; not `y` and `n`.
-fn boolean(text: &str) -> Option<Value> {
+/// `yes`, `no`, `on`, `off`, `true`, `false`, `null` in any case; not `y` and `n`.
+fn word(text: &str) -> Value {
     match text.to_ascii_lowercase().as_str() {
-        "yes" | "true" | "on" => Some(Value::Bool(true)),
-        "no" | "false" | "off" => Some(Value::Bool(false)),
-        _ => None,
+        "~" | "null" => Value::Null,
+        "yes" | "true" | "on" => Value::Bool(true),
+        "no" | "false" | "off" => Value::Bool(false),
+        _ => Value::String(text.to_string()),
     }
 }
 
-fn digits(text: &str, len: std::ops::RangeInclusive<usize>) -> bool {
-    len.contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
+fn numbers<const N: usize>(parts: &regex::Captures, from: usize) -> Option<[i16; N]> {
+    let mut numbers = [0; N];
+    for (n, number) in numbers.iter_mut().enumerate() {
+        *number = parts.get(from + n)?.as_str().parse().ok()?;
+    }
+    Some(numbers)
 }
 
-/// `2024-01-01`, optionally with a time after `T` or blanks.
-fn date(text: &str) -> Option<Value> {
-    let (day, time) = match text.find(['T', 't', ' ']) {
-        Some(at) => (&text[..at], Some(text[at + 1..].trim_start())),
-        None => (text, None),
-    };
-    let mut parts = day.strip_prefix('-').filter(|_| time.is_some()).unwrap_or(day).split('-');
-    let is_day = digits(parts.next()?, 4..=4)
-        && number_in(parts.next()?, 1, 12)
-        && number_in(parts.next()?, 1, 31)
-        && parts.next().is_none();
-    (is_day && time.is_none_or(is_time)).then(|| Value::Date(text.to_string()))
+/// A date that exists. Psych leaves others as text.
+fn is_date(parts: &regex::Captures) -> bool {
+    let small = |n: i16| i8::try_from(n).ok();
+    numbers::<3>(parts, 1)
+        .and_then(|[year, month, day]| jiff::civil::Date::new(year, small(month)?, small(day)?).ok())
+        .is_some()
 }
 
-fn number_in(text: &str, low: u8, high: u8) -> bool {
-    digits(text, 1..=2) && text.parse::<u8>().is_ok_and(|n| (low..=high).contains(&n))
-}
-
-/// `10:00:00`, with fraction and zone allowed.
-fn is_time(text: &str) -> bool {
-    let mut parts = text.splitn(3, ':');
-    let (Some(hour), Some(minute), Some(rest)) = (parts.next(), parts.next(), parts.next()) else { return false };
-    let seconds_end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-    let zone = rest[seconds_end..].trim_start_matches(|c: char| c == '.' || c.is_ascii_digit()).trim_start();
-    let zone_ok = zone.is_empty()
-        || zone == "Z"
-        || zone.strip_prefix(['+', '-']).is_some_and(|z| digits(&z.replacen(':', "", 1), 1..=4));
-    digits(hour, 1..=2) && digits(minute, 2..=2) && seconds_end == 2 && zone_ok
+/// A time that Ruby's `Time.utc` takes: it lets 31 February and 24:00:00 pass.
+fn is_time(parts: &regex::Captures) -> bool {
+    let Some([_, month, day, hour, minute, second]) = numbers::<6>(parts, 1) else { return false };
+    let zone = parts.get(7).and_then(|hours| hours.as_str().parse::<u8>().ok()).unwrap_or(0);
+    (1..=12).contains(&month)
+        && (1..=31).contains(&day)
+        && (0..=59).contains(&minute)
+        && (0..=60).contains(&second)
+        && ((0..=23).contains(&hour) || (hour == 24 && minute == 0 && second == 0))
+        && zone < 24
 }
 
 fn special_float(text: &str) -> Option<Value> {
@@ -76,69 +110,70 @@ fn special_float(text: &str) -> Option<Value> {
 /// `:verbose` is the symbol `verbose`, accepted where a string is.
 fn symbol(text: &str) -> Option<Value> {
     let name = text.strip_prefix(':').filter(|n| !n.is_empty())?;
-    let unquoted = ['"', '\''].iter().find_map(|q| name.strip_prefix(*q)?.strip_suffix(*q));
-    Some(Value::String(unquoted.unwrap_or(name).to_string()))
+    let quoted = ['"', '\''].iter().find_map(|q| {
+        let inner = name.strip_prefix(*q)?;
+        Some(&inner[..inner.rfind(*q)?])
+    });
+    let name = quoted.map_or(name, |inner| inner.strip_prefix(':').unwrap_or(inner));
+    Some(Value::String(name.to_string()))
 }
 
-/// `1:30:00` is 5400; two parts count as hours and minutes (Psych's rule), so `22:22` is 80520.
-fn base_60(text: &str) -> Option<Value> {
-    let parts: Vec<&str> = text.split(':').collect();
-    let (first, rest) = parts.split_first().filter(|(_, rest)| (1..=2).contains(&rest.len()))?;
-    let unsigned = first.strip_prefix(['-', '+']).unwrap_or(first);
-    let lead =
-        unsigned.starts_with(|c: char| c.is_ascii_digit()) && unsigned.bytes().all(|b| b.is_ascii_digit() || b == b'_');
-    if !lead || !rest.iter().all(|p| number_in(p, 0, 59)) {
-        return None;
+/// The number that a text begins with, as Ruby's `to_i` and `to_f` find it: `_` only between digits.
+fn leading(text: &str) -> String {
+    let (mut number, mut chars) = (String::new(), text.chars().peekable());
+    while let Some(c) = chars.next() {
+        match c {
+            '_' if number.ends_with(|c: char| c.is_ascii_digit()) && chars.peek().is_some_and(char::is_ascii_digit) => {
+            }
+            '_' => break,
+            c => number.push(c),
+        }
     }
-    let value = |p: &str| p.replace('_', "").parse::<i64>().ok();
-    let mut sum = value(first)?.checked_mul(3600)?;
-    for (part, unit) in rest.iter().zip([60, 1]) {
-        sum = sum.checked_add(value(part)?.checked_mul(unit)?)?;
-    }
-    Some(Value::Int(sum))
+    number
+}
+
+/// `1:30:00` is 5400; two parts count as hours and minutes (Psych's rule), so `22:22` is 80520. The sign counts for the
+/// first part only.
+fn base_60(text: &str) -> Value {
+    let sum = text
+        .split(':')
+        .zip([3600_i128, 60, 1])
+        .try_fold(0_i128, |sum, (part, unit)| sum.checked_add(leading(part).parse::<i128>().ok()?.checked_mul(unit)?));
+    sum.map_or_else(|| Value::String(text.to_string()), whole)
+}
+
+fn base_60_float(text: &str) -> Value {
+    let parts = text.split(':').zip([3600.0, 60.0, 1.0]);
+    Value::Float(parts.map(|(part, unit)| leading(part).parse::<f64>().unwrap_or(0.0) * unit).sum())
 }
 
 /// Needs a point; an exponent needs its sign. `1e3` is text.
-fn float(text: &str) -> Option<Value> {
-    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
-    let (whole, rest) = unsigned.split_once('.')?;
-    let whole_ok = whole.is_empty()
-        || (whole.starts_with(|c: char| c.is_ascii_digit())
-            && whole.bytes().all(|b| b.is_ascii_digit() || b"_,".contains(&b)));
-    let (fraction, exponent) = rest.find(['e', 'E']).map_or((rest, None), |at| (&rest[..at], Some(&rest[at + 1..])));
-    let exponent_ok = exponent.is_none_or(|e| e.strip_prefix(['-', '+']).is_some_and(|d| digits(d, 1..=9)));
-    let any_digit = !(whole.is_empty() && fraction.is_empty());
-    if !(whole_ok && exponent_ok && any_digit && fraction.bytes().all(|b| b.is_ascii_digit())) {
-        return None;
-    }
+fn float(text: &str) -> Value {
     let plain: String = text.chars().filter(|c| !matches!(c, '_' | ',')).collect();
-    plain.parse().ok().map(Value::Float)
+    plain.parse().map_or_else(|_| Value::String(text.to_string()), Value::Float)
 }
 
-/// Decimal with `_` and `,` between digits, `0755`, `0b11`, `0x1F`; not `0o755`. Out of range stays text.
-fn integer(text: &str) -> Option<Value> {
-    let (negative, unsigned) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
+/// Decimal with `_` and `,` between digits, `0755`, `0b11`, `0x1F`; not `0o755`.
+fn integer(text: &str) -> Value {
+    let plain: String = text.chars().filter(|c| !matches!(c, '_' | ',' | '+')).collect();
+    let (sign, digits) = plain.strip_prefix('-').map_or((1, plain.as_str()), |digits| (-1, digits));
+    let (radix, body) = match digits.as_bytes() {
+        [b'0', b'x', ..] => (16, &digits[2..]),
+        [b'0', b'b', ..] => (2, &digits[2..]),
+        [b'0', _, ..] => (8, &digits[1..]),
+        _ => (10, digits),
     };
-    let (radix, body) = match unsigned.as_bytes() {
-        [b'0', b'x' | b'X', ..] => (16, &unsigned[2..]),
-        [b'0', b'b' | b'B', ..] => (2, &unsigned[2..]),
-        [b'0', _, ..] => (8, &unsigned[1..]),
-        [b'0'..=b'9', ..] => (10, unsigned),
-        _ => return None,
-    };
-    let separators: &[char] = if radix == 8 || radix == 10 { &['_', ','] } else { &['_'] };
-    let doubled = body.contains("__") || body.contains(",,") || body.contains("_,") || body.contains(",_");
-    if radix == 10 && (doubled || body.ends_with(separators)) {
-        return None;
+    match (i128::from_str_radix(body, radix), radix) {
+        (Ok(number), _) => whole(sign * number),
+        // longer than any number that means something: text of the same digits
+        (Err(_), 10) => Value::String(plain),
+        (Err(_), _) => Value::String(text.to_string()),
     }
-    let plain: String = body.chars().filter(|c| !separators.contains(c)).collect();
-    if plain.starts_with(['-', '+']) {
-        return None;
-    }
-    let number = i64::from_str_radix(&plain, radix).ok()?;
-    Some(Value::Int(if negative { -number } else { number }))
+}
+
+/// A number beyond 64 bits can only be a text, which Ruby writes with the same digits.
+fn whole(number: i128) -> Value {
+    i64::try_from(number).map_or_else(|_| Value::String(number.to_string()), Value::Int)
 }
 
 #[cfg(test)]
@@ -196,16 +231,35 @@ mod tests {
         for t in ["2024-01-01", "2024-01-01 10:00:00", "2024-01-01T10:00:00.5Z", "2024-1-1 1:00:00 +02:00"] {
             assert_eq!(resolve(t), Value::Date(t.into()), "{t}");
         }
-        for t in ["2024-13-01", "2024-01", "2024-01-01-x", "2024-01-01 x"] {
+        for (t, number) in [("1:30:00.5", 5400.5), ("1,000.5", 1000.5)] {
+            assert_eq!(resolve(t), Value::Float(number), "{t}");
+        }
+        for t in ["2024-13-01", "2024-02-30", "2024-01", "2024-01-01-x", "2024-01-01 x", "2024-01-01 25:00:00"] {
             assert_eq!(resolve(t), text(t), "{t}");
         }
         assert_eq!(resolve(":verbose"), text("verbose"));
         assert_eq!((resolve("~"), resolve(""), resolve("Null")), (Value::Null, Value::Null, Value::Null));
     }
 
+    /// Psych's own answers, which surprise.
     #[test]
-    fn numbers_beyond_64_bits_stay_text() {
-        assert_eq!(resolve("99999999999999999999"), text("99999999999999999999"));
-        assert_eq!(resolve("9223372036854775807:59"), text("9223372036854775807:59"));
+    fn odd_scalars() {
+        for (t, number) in
+            [("0_7", 7), ("1,000", 1000), ("0b_1", 1), ("-0x_f", -15), ("-1:30", -1800), ("0080:00", 288_000)]
+        {
+            assert_eq!(resolve(t), Value::Int(number), "{t}");
+        }
+        for (t, expected) in
+            [(":'a b'", "a b"), (":\":x\"", "x"), ("0X1F", "0X1F"), ("0080", "0080"), ("1_", "1_"), ("yes ", "yes ")]
+        {
+            assert_eq!(resolve(t), text(expected), "{t}");
+        }
+    }
+
+    #[test]
+    fn numbers_beyond_64_bits_are_text_of_their_digits() {
+        assert_eq!(resolve("99_999999999999999999"), text("99999999999999999999"));
+        assert_eq!(resolve("9223372036854775807:59"), text("33204139332677192908740"));
+        assert_eq!(resolve("0xffffffffffffffff"), text("18446744073709551615"));
     }
 }
