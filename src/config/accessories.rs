@@ -62,7 +62,8 @@ fn accessory<'a>(
             paths(key, &item, &mut unused);
         }
     }
-    let proxy = section.get("proxy").and_then(|f| f.section(&mut unused)).filter(|p| !p.map.0.is_empty());
+    let proxy = section.get("proxy").filter(|f| f.node.value != Value::Bool(false));
+    let proxy = proxy.and_then(|f| f.section(&mut unused)).filter(|p| !p.map.0.is_empty());
     proxy.iter().for_each(|p| drop(proxy::resolve(p, &mut unused)));
     found.problems.append(&mut unused.problems);
     found.notes.append(&mut unused.notes);

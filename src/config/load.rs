@@ -87,7 +87,7 @@ impl Reading<'_> {
     /// One file as a tree; it is a mapping.
     fn file(&mut self, path: &Path) -> Result<Node, Problems> {
         let (full, name) = (self.request.root.join(path), path.display().to_string());
-        if !full.exists() {
+        if full.symlink_metadata().is_err() {
             return Err(not_found(self.request, path, &full).into());
         }
         let rendered = erb::render(&source::read(&full, &name)?, &name, &mut self.world)?;

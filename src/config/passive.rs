@@ -75,7 +75,8 @@ fn builder(field: &Field, found: &mut Findings) {
         section.get(key).map(|f| f.string(found));
     }
     section.get("sbom").map(|f| f.string(found));
-    section.get("args").map(|f| f.string_map(found));
+    // any values: they go to the build, as text
+    section.get("args").and_then(|f| f.section(found));
     section.get("secrets").map(|f| f.strings(found));
     if let Some(local) = section.get("local")
         && local.boolean(found) == Some(false)

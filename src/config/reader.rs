@@ -89,6 +89,17 @@ fn hint_for<'k>(key: &str, pattern: &str, known: impl Iterator<Item = &'k str>) 
     }
 }
 
+/// How a value of a kind is written.
+fn instead(expected: &str) -> &'static str {
+    match expected {
+        "a string" => "write a text",
+        "a boolean" => "write true or false",
+        "an integer" => "write a whole number without quotes",
+        "an array" | "an array or a string" => "write a list, each value after `- ` on a line of its own",
+        _ => "write keys with values, each on a line of its own below it",
+    }
+}
+
 impl<'a> Field<'a> {
     /// Reports a problem with this value.
     pub(super) fn wrong(&self, message: impl Into<String>, found: &mut Findings) {
@@ -110,7 +121,7 @@ impl<'a> Field<'a> {
             Value::String(text) if expected.ends_with("boolean") && text.parse::<bool>().is_ok() => {
                 "remove the quotes".into()
             }
-            _ => format!("it is {}", self.node.kind()),
+            _ => format!("it is {}: {}", self.node.kind(), instead(expected)),
         };
         self.wrong_hint(format!("should be {expected}"), hint, found);
     }

@@ -9,15 +9,25 @@ pub const MAX_BYTES: u64 = 1024 * 1024;
 
 /// Reads a file as UTF-8 text without byte order mark and with `\n` line ends. `name` is how messages call it.
 pub fn read(path: &Path, name: &str) -> Result<String, Problems> {
-    let at = Place::file(name);
-    let unreadable = |error: std::io::Error| Problem::new(&at, "", format!("cannot be read: {error}"));
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    if file.metadata().map_err(unreadable)?.is_dir() {
-        return Err(Problem::new(&at, "", "is a directory, expected a file").into());
+    let failed = |error: std::io::Error| unreadable(name, &error);
+    let file = std::fs::File::open(path).map_err(failed)?;
+    if file.metadata().map_err(failed)?.is_dir() {
+        let problem = Problem::new(&Place::file(name), "", "is a directory, expected a file");
+        return Err(problem.hint("name the file itself, such as config/deploy.yml (-c, --config-file)").into());
     }
     let mut bytes = Vec::new();
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
     decode(bytes, name)
+}
+
+/// What is said of a file that the system does not let us read.
+pub(super) fn unreadable(name: &str, error: &std::io::Error) -> Problem {
+    let hint = match error.kind() {
+        std::io::ErrorKind::PermissionDenied => format!("let this user read it: ls -l {name}, then chmod or chown"),
+        std::io::ErrorKind::NotFound => "it is a link that leads nowhere, or was just removed".to_string(),
+        _ => format!("try: cat {name}"),
+    };
+    Problem::new(&Place::file(name), "", format!("cannot be read: {error}")).hint(hint)
 }
 
 /// The same for bytes that are already here.
@@ -73,6 +83,8 @@ mod tests {
           check that this is the file you meant (-c, --config-file)
         ");
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(read(dir.path(), "config").unwrap_err().to_string(), "config: is a directory, expected a file");
+        assert!(
+            read(dir.path(), "config").unwrap_err().to_string().starts_with("config: is a directory, expected a file")
+        );
     }
 }

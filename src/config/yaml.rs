@@ -252,8 +252,12 @@ impl<'a> Builder<'a> {
             return Problem::new(&at, "", "a tab is used to indent")
                 .hint("YAML allows only spaces there: replace the tab by spaces");
         }
-        Problem::new(&at, "", format!("is not valid YAML: {}", error.info()))
-            .hint("check the indentation and quotes of this line and the line above: keys of one level begin in the same column")
+        let problem = Problem::new(&at, "", format!("is not valid YAML: {}", error.info()));
+        if error.info().contains("unknown anchor") {
+            return problem
+                .hint("`*name` stands for a value that has `&name` in front of it, further up in the same file");
+        }
+        problem.hint("check the indentation and quotes of this line and the line above: keys of one level begin in the same column")
     }
 }
 

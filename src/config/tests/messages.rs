@@ -26,7 +26,7 @@ fn all_problems_are_said_at_once_in_the_order_of_the_file() {
         config/deploy.yml:10: proxy/app_port: should be an integer
           remove the quotes
         config/deploy.yml:12: ssh/port: should be an integer
-          it is a string
+          it is a string: write a whole number without quotes
         ");
 }
 
@@ -34,15 +34,15 @@ fn all_problems_are_said_at_once_in_the_order_of_the_file() {
 fn types() {
     insta::assert_snapshot!(said("servers: [h]\ndeploy_timeout: 3.0\nvolumes: a:/b\nlabels: {a: }\nssh: yes\nrequire_destination: 'no'\nenv: {D: 2024-01-01}\n"), @r"
         config/deploy.yml:2: deploy_timeout: should be an integer
-          it is a number
+          it is a number: write a whole number without quotes
         config/deploy.yml:3: volumes: should be an array
-          it is a string
+          it is a string: write a list, each value after `- ` on a line of its own
         config/deploy.yml:4: labels/a: should be a string
           it has no value: give it one or remove the key
         config/deploy.yml:5: ssh: should be a hash
-          it is a boolean
+          it is a boolean: write keys with values, each on a line of its own below it
         config/deploy.yml:6: require_destination: should be a boolean
-          it is a string
+          it is a string: write true or false
         config/deploy.yml:7: env/D: should be a string
           YAML reads it as a date: put it in quotes
         ");

@@ -3,5 +3,6 @@
 mod conformance;
 mod fuzz;
 mod messages;
+mod mistakes;
 mod resolved;
 mod written;
