@@ -3,6 +3,7 @@
 //! Ask the fleet what it runs, decide everything at once, print it, do exactly that, prove it, write it down.
 //! `docs/design.md` is the map of the rooms below and of the walls between them.
 
+pub mod certificate;
 pub mod cli;
 pub mod config;
 pub mod docker;

@@ -135,7 +135,14 @@ impl World for LabWorld {
     }
     fn proxy_settings(&self) -> ProxySettings {
         let image = self.lab.haproxy_image();
-        ProxySettings { image, http_port: 80, https_port: 443, home: HOME.to_string(), uid: 0 }
+        ProxySettings {
+            image,
+            http_port: 80,
+            https_port: 443,
+            options: Default::default(),
+            home: HOME.to_string(),
+            uid: 0,
+        }
     }
     fn scratch(&self) -> String {
         "/root/contract".to_string()

@@ -60,7 +60,14 @@ impl World for SimWorld {
     }
     fn proxy_settings(&self) -> ProxySettings {
         let home = "/root/.windlass".to_string();
-        ProxySettings { image: "haproxy:lts".to_string(), http_port: 80, https_port: 443, home, uid: 0 }
+        ProxySettings {
+            image: "haproxy:lts".to_string(),
+            http_port: 80,
+            https_port: 443,
+            options: Default::default(),
+            home,
+            uid: 0,
+        }
     }
     fn scratch(&self) -> String {
         "/root/contract".to_string()

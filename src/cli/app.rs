@@ -2,7 +2,7 @@
 
 use crate::cli::args::Global;
 use crate::cli::session::Session;
-use crate::cli::{Failure, output, retained};
+use crate::cli::{Failure, maintenance, output, retained};
 use crate::config::VerbKind;
 use crate::effect::{LogStream, LogsRequest, Node};
 use crate::fleet::{Container, Fleet};
@@ -21,11 +21,13 @@ Examples:
   windlass app containers            all containers of the service, retained ones included
   windlass app containers -q         their ids
   windlass app logs -n 20            the last lines of what serves
-  windlass app logs -f --roles web   go on with new ones";
+  windlass app logs -f --roles web   go on with new ones
+  windlass app maintenance           answer every request with a page, until `windlass app live`";
 
-/// Look at the service's containers
+/// Look at the service's containers, and close the service for maintenance
 ///
-/// Lists the containers of the service, or shows the logs of those that serve.
+/// Lists the containers of the service, shows the logs of those that serve, or has the proxies answer with a maintenance
+/// page for a while.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct AppArgs {
@@ -37,6 +39,8 @@ pub(crate) struct AppArgs {
 enum AppCommand {
     Containers(ContainersArgs),
     Logs(LogsArgs),
+    Maintenance(maintenance::MaintenanceArgs),
+    Live(maintenance::LiveArgs),
 }
 
 /// List the containers of the service
@@ -68,13 +72,22 @@ struct LogsArgs {
 }
 
 pub(crate) async fn run(global: Global, args: AppArgs) -> Result<(), Failure> {
-    let session = Session::open(global, VerbKind::Connect)?;
-    let (connections, fleet) = session.read().await?;
     match args.what {
-        AppCommand::Containers(_) => containers(&session, &fleet)?,
-        AppCommand::Logs(args) => logs(&session, &connections, &fleet, &args).await?,
+        AppCommand::Maintenance(args) => maintenance::maintenance(global, args).await,
+        AppCommand::Live(args) => maintenance::live(global, args).await,
+        AppCommand::Containers(_) => {
+            let session = Session::open(global, VerbKind::Connect)?;
+            let (_, fleet) = session.read().await?;
+            containers(&session, &fleet)?;
+            session.answered(&fleet)
+        }
+        AppCommand::Logs(args) => {
+            let session = Session::open(global, VerbKind::Connect)?;
+            let (connections, fleet) = session.read().await?;
+            logs(&session, &connections, &fleet, &args).await?;
+            session.answered(&fleet)
+        }
     }
-    session.answered(&fleet)
 }
 
 fn containers(session: &Session, fleet: &Fleet) -> Result<(), Failure> {

@@ -1,6 +1,6 @@
 //! The command line: global options, the list of commands, and the options that changing commands share.
 
-use crate::cli::{app, config, deploy, docs, init, lock, prune, releases, rollback, setup, status, version};
+use crate::cli::{app, config, deploy, docs, init, lock, proxy, prune, releases, rollback, setup, status, version};
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -81,6 +81,7 @@ pub(crate) enum Command {
     Config(config::ConfigArgs),
     Lock(lock::LockArgs),
     App(app::AppArgs),
+    Proxy(proxy::ProxyArgs),
     Docs(docs::DocsArgs),
     Version(version::VersionArgs),
 }

@@ -2,6 +2,7 @@
 
 use crate::cli::args::{Global, RunArgs};
 use crate::cli::flow::{self, Change};
+use crate::cli::front::Front;
 use crate::cli::hooks::Hooks;
 use crate::cli::promote::{self, Source};
 use crate::cli::session::Session;
@@ -67,6 +68,8 @@ pub(crate) async fn release(global: Global, mut args: DeployArgs, setup: bool) -
         Some(source) => promote::wanted(&session, source, &mut args.run.message).await?,
         None => image::wanted(args.version.as_ref(), args.image.as_ref(), &config.repository, &session.project.root)?,
     };
+    // Whatever is wrong with certificate, key and pages is said before a host is asked.
+    let mut edge = Front::of_deploy(config, &session.secrets)?;
     let (verb, command) = if setup { (RunVerb::Setup, "setup") } else { (RunVerb::Deploy, "deploy") };
     let hooks =
         (!args.run.skip_hooks && !args.run.dry_run).then(|| Hooks::new(&session, command, wanted.version.as_str()));
@@ -86,6 +89,7 @@ pub(crate) async fn release(global: Global, mut args: DeployArgs, setup: bool) -
         plan::deploy(config, fleet, &DeployRequest { request, version, image, digest: digest.clone(), setup })
     };
     let names = config.secret_names();
+    let edge_notes = std::mem::take(&mut edge.notes);
     let change = Change {
         verb,
         what: format!("{command} {}", wanted.version),
@@ -94,10 +98,11 @@ pub(crate) async fn release(global: Global, mut args: DeployArgs, setup: bool) -
         secrets: session.secrets.only(&names),
         login,
         key: flow::key(&fleet)?,
+        edge,
         hooks,
         planner: &planner,
-        notes: wanted.notes.iter().cloned().chain(notes).collect(),
         label: args.label.clone(),
+        notes: wanted.notes.iter().cloned().chain(edge_notes).chain(notes).collect(),
         only: None,
         left_out: None,
         done: None,

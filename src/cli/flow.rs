@@ -2,6 +2,7 @@
 //! prove, give back.
 
 use crate::cli::args::RunArgs;
+use crate::cli::front::Front;
 use crate::cli::hooks::Hooks;
 use crate::cli::session::Session;
 use crate::cli::{Failure, confirm, output, releases_diff};
@@ -33,6 +34,8 @@ pub(crate) struct Change<'a> {
     pub(crate) secrets: BTreeMap<String, Secret<String>>,
     pub(crate) login: Option<RegistryLogin>,
     pub(crate) key: FingerprintKey,
+    /// Certificates and pages.
+    pub(crate) edge: Front,
     pub(crate) hooks: Option<Arc<Hooks>>,
     pub(crate) planner: Planner<'a>,
     /// What the release will be called.
@@ -65,6 +68,7 @@ impl Change<'_> {
             secrets: self.secrets.clone(),
             // Another first deployment may have written one since.
             key: common_key(fleet).unwrap_or_else(|| self.key.clone()),
+            edge: self.edge.roles.clone(),
         };
         let mut plan = (self.planner)(self.config, fleet, request)?;
         plan.notes.extend(self.notes.iter().cloned());
@@ -135,8 +139,13 @@ impl Change<'_> {
         if self.args.yes || session.global.json || self.verb == RunVerb::Prune || !confirm::can_ask() {
             return Ok(false);
         }
-        confirm::ask(&format!("{} {}?", words::verb(self.verb), self.config.service), &session.cancel).await?;
+        confirm::ask(&self.question(), &session.cancel).await?;
         Ok(true)
+    }
+
+    fn question(&self) -> String {
+        let (verb, service) = (words::verb(self.verb), &self.config.service);
+        if words::is_noun(self.verb) { format!("Begin the {verb} of {service}?") } else { format!("{verb} {service}?") }
     }
 
     async fn lease(
@@ -282,6 +291,7 @@ impl Change<'_> {
             secrets: std::mem::take(&mut self.secrets),
             login: self.login.take(),
             key: self.key.clone(),
+            files: std::mem::take(&mut self.edge.files),
             clock: session.clock.clone(),
             sink: session.board.clone(),
             hooks: stage_hooks,

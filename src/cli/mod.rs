@@ -9,15 +9,19 @@ mod deploy;
 mod docs;
 mod failure;
 mod flow;
+mod front;
 mod git;
 mod hooks;
 mod image;
 mod init;
 mod init_cron;
 mod lock;
+mod maintenance;
 mod output;
+mod pages;
 mod project;
 mod promote;
+mod proxy;
 mod prune;
 mod releases;
 mod releases_diff;
@@ -75,6 +79,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Config(args) => config::run(&global, &args),
         Command::Lock(args) => lock::run(global, args).await,
         Command::App(args) => app::run(global, args).await,
+        Command::Proxy(args) => proxy::run(global, args).await,
         Command::Docs(args) => docs::run(&args),
         Command::Version(args) => version::run(&global, &args),
     }

@@ -2,6 +2,7 @@
 
 use crate::cli::args::{Global, RunArgs};
 use crate::cli::flow::{self, Change};
+use crate::cli::front::Front;
 use crate::cli::session::Session;
 use crate::cli::{Failure, Kind, output};
 use crate::config::VerbKind;
@@ -74,6 +75,7 @@ pub(crate) async fn run(global: Global, args: PruneArgs) -> Result<(), Failure> 
         secrets: BTreeMap::new(),
         login: None,
         key: flow::key(&fleet)?,
+        edge: Front::default(),
         hooks: None,
         planner: &planner,
         notes: Vec::new(),

@@ -3,6 +3,7 @@
 use crate::cli::Failure;
 use crate::cli::args::{Global, RunArgs};
 use crate::cli::flow::{self, Change};
+use crate::cli::front::Front;
 use crate::cli::session::Session;
 use crate::config::VerbKind;
 use crate::name::Label;
@@ -115,6 +116,7 @@ async fn go(
         secrets: BTreeMap::new(),
         login: None,
         key: flow::key(&fleet)?,
+        edge: Front::default(),
         hooks: None,
         planner: &planner,
         label: None,

@@ -3,6 +3,7 @@
 use crate::cli::Failure;
 use crate::cli::args::{Global, RunArgs};
 use crate::cli::flow::{self, Change};
+use crate::cli::front::Front;
 use crate::cli::session::Session;
 use crate::config::VerbKind;
 use crate::plan::{self, RemoveRequest};
@@ -61,6 +62,7 @@ pub(crate) async fn run(global: Global, args: RmArgs) -> Result<(), Failure> {
         secrets: BTreeMap::new(),
         login: None,
         key: flow::key(&fleet)?,
+        edge: Front::default(),
         hooks: None,
         planner: &planner,
         label: None,

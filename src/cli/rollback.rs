@@ -3,7 +3,9 @@
 use crate::cli::Failure;
 use crate::cli::args::{Global, RunArgs};
 use crate::cli::flow::{self, Change};
+use crate::cli::front::Front;
 use crate::cli::hooks::Hooks;
+use crate::cli::project::Project;
 use crate::cli::session::Session;
 use crate::config::VerbKind;
 use crate::plan::{self, RollbackRequest};
@@ -45,14 +47,22 @@ enum Which {
     Current,
 }
 
+fn certificates(project: &Project) -> Vec<String> {
+    project.config.certificate_secrets().into_iter().map(str::to_string).collect()
+}
+
 pub(crate) async fn run(global: Global, args: RollbackArgs) -> Result<(), Failure> {
     let current_config = args.which == Which::Current;
     let session =
         Session::with_secrets(global, VerbKind::Rollback, !args.run.dry_run, |project| match current_config {
-            true => project.container_secrets(),
+            true => project.container_secrets().into_iter().chain(certificates(project)).collect(),
             false => Vec::new(),
         })?;
     let config = &session.project.config;
+    let edge = match current_config {
+        true => Front::of_deploy(config, &session.secrets)?,
+        false => Front::default(),
+    };
     let target = args.target.clone().unwrap_or_default();
     let hooks = (!args.run.skip_hooks && !args.run.dry_run).then(|| Hooks::new(&session, "rollback", &target));
     if let Some(hooks) = &hooks {
@@ -71,6 +81,7 @@ pub(crate) async fn run(global: Global, args: RollbackArgs) -> Result<(), Failur
         secrets: session.secrets.values.clone(),
         login: None,
         key: flow::key(&fleet)?,
+        edge,
         hooks,
         planner: &planner,
         notes: Vec::new(),

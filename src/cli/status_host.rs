@@ -142,14 +142,17 @@ impl View<'_> {
         let name = BackendName::new(&self.config.service, role, self.config.destination.as_ref());
         let servers = facts.proxy.backends.get(&name).map_or(&[][..], |b| &b.servers);
         let server = servers.iter().find(|s| s.container.as_ref() == Some(&container.id));
-        match (server, &container.state) {
+        let edge = facts.proxy.backends.get(&name).map(|b| &b.edge);
+        let maintenance = edge.and_then(|edge| edge.maintenance.as_ref()).map_or("", |_| ", in maintenance");
+        let health = match (server, &container.state) {
             (Some(server), State::Running(_)) => match server.healthy {
                 Some(true) => "healthy".to_string(),
                 Some(false) => format!("unhealthy: {}", server.check),
                 None => "not checked yet".to_string(),
             },
             (_, it) => state(it),
-        }
+        };
+        health + maintenance
     }
 
     /// Runs whose intent is here and whose outcome is nowhere, unless they hold a lease and thus go on.

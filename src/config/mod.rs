@@ -21,6 +21,7 @@ mod passive;
 pub mod problem;
 mod proxy;
 mod proxy_rules;
+mod proxy_run;
 mod reader;
 mod redact;
 mod registry;
@@ -46,7 +47,7 @@ mod yaml_mapping;
 
 pub use load::{DEFAULT_FILE, Request, load};
 pub use problem::{Place, Problem, Problems};
-pub use proxy::DEFAULT_IMAGE;
+pub use proxy_run::DEFAULT_IMAGE;
 pub use secrets::Secrets;
 pub use types::*;
 pub use write::{WritableRole, deploy_yml};

@@ -1,12 +1,11 @@
-//! `proxy`: how requests reach a role, and how the proxy itself runs.
+//! `proxy`: how requests reach a role.
 
 use super::node::Value;
+use super::proxy_run;
 use super::reader::{Field, Findings, Section};
-use super::types::{ProxyRun, VerbKind};
-use crate::spec::{HttpCheck, Route};
+use super::types::VerbKind;
+use crate::spec::{BodyLimits, HttpCheck, Route, Tls};
 
-/// The proxy's image unless `proxy.run.image` names another: HAProxy's long-term release.
-pub const DEFAULT_IMAGE: &str = "haproxy:3.2";
 /// The verbs that a difference in routing matters to.
 const ROUTING: &[VerbKind] = &[VerbKind::Setup, VerbKind::Deploy, VerbKind::Rollback];
 
@@ -31,15 +30,24 @@ pub(super) fn resolve(section: &Section, found: &mut Findings) -> Proxied {
     section.only_known("proxy", found);
     let ssl = ssl(section, found);
     let hosts = hosts(section, found);
-    if ssl == Ssl::Automatic && hosts.is_empty() {
+    if matches!(ssl, Written::Automatic) && hosts.is_empty() {
         section.wrong("Must set a host to enable automatic SSL", "add `host:` to this `proxy`", found);
     }
     passive(section, found);
     if let Some(run) = section.get("run") {
-        run_settings(&run, found);
+        proxy_run::run_settings(&run, found);
     }
     let flag = |key: &str, default: bool, found: &mut Findings| {
         section.get(key).map_or(Some(default), |f| f.boolean(found)).unwrap_or(default)
+    };
+    let redirect = flag("ssl_redirect", true, found);
+    let (ssl, tls) = match ssl {
+        Written::Off => (Ssl::Off, None),
+        Written::Automatic => (Ssl::Automatic, None),
+        Written::Own(pair) => (
+            Ssl::OwnCertificate,
+            pair.map(|(certificate_pem, private_key_pem)| Tls { certificate_pem, private_key_pem, redirect }),
+        ),
     };
     let route = Route {
         hosts,
@@ -49,41 +57,61 @@ pub(super) fn resolve(section: &Section, found: &mut Findings) -> Proxied {
         check: section.get("healthcheck").map(|f| check(&f, found)).unwrap_or_default(),
         response_timeout: section.get("response_timeout").and_then(|f| f.seconds(1, found)).unwrap_or(30),
         forward_headers: flag("forward_headers", ssl == Ssl::Off, found),
+        tls,
+        limits: limits(section, found),
     };
     Proxied { route, ssl }
 }
 
-fn ssl(section: &Section, found: &mut Findings) -> Ssl {
-    let Some(field) = section.get("ssl") else { return Ssl::Off };
-    let ssl = match &field.node.value {
-        Value::Bool(false) => return Ssl::Off,
-        Value::Bool(true) => Ssl::Automatic,
-        Value::Map(_) => {
-            certificate(&field, section, found);
-            Ssl::OwnCertificate
-        }
-        _ => {
-            field.wrong_hint("should be a boolean or a hash", format!("it is {}", field.node.kind()), found);
-            return Ssl::Off;
-        }
-    };
-    let reason = "windlass does not terminate TLS yet: terminate it in front of the hosts and set `proxy: {ssl: false}` below `x-windlass`";
-    found.not_yet(&field, ROUTING, reason);
-    ssl
+/// `ssl` as it is written.
+enum Written {
+    Off,
+    Automatic,
+    /// The names of the secrets that hold certificate and key, unless something is wrong with them.
+    Own(Option<(String, String)>),
 }
 
-fn certificate(field: &Field, proxy: &Section, found: &mut Findings) {
-    let Some(section) = field.known_section("proxy/ssl", found) else { return };
-    let mut given = |key: &str| section.get(key).and_then(|f| f.string(found)).is_some_and(|t| !t.is_empty());
-    let (certificate, key) = (given("certificate_pem"), given("private_key_pem"));
-    let hint = "name the secrets that hold certificate and key";
-    if certificate && !key {
-        proxy.wrong("Missing private_key_pem setting (required when certificate_pem is present)", hint, found);
-    } else if key && !certificate {
-        proxy.wrong("Missing certificate_pem setting (required when private_key_pem is present)", hint, found);
-    } else if !key {
-        proxy.wrong("Missing certificate_pem and private_key_pem settings", hint, found);
+fn ssl(section: &Section, found: &mut Findings) -> Written {
+    let Some(field) = section.get("ssl") else { return Written::Off };
+    match &field.node.value {
+        Value::Bool(false) => Written::Off,
+        Value::Bool(true) => {
+            let reason = "windlass does not fetch certificates (Let's Encrypt): give it your own with `ssl: \
+                          {certificate_pem: NAME, private_key_pem: NAME}`, the names of two secrets (`windlass docs proxy`), \
+                          or terminate TLS in front of the hosts and set `proxy: {ssl: false}` below `x-windlass`";
+            found.not_yet(&field, ROUTING, reason);
+            Written::Automatic
+        }
+        Value::Map(_) => Written::Own(certificate(&field, section, found)),
+        _ => {
+            field.wrong_hint("should be a boolean or a hash", format!("it is {}", field.node.kind()), found);
+            Written::Off
+        }
     }
+}
+
+fn certificate(field: &Field, proxy: &Section, found: &mut Findings) -> Option<(String, String)> {
+    let section = field.known_section("proxy/ssl", found)?;
+    let mut given = |key: &str| section.get(key).and_then(|f| f.string(found)).filter(|t| !t.is_empty());
+    let hint = "name the secrets that hold certificate and key";
+    let missing = match (given("certificate_pem"), given("private_key_pem")) {
+        (Some(certificate), Some(key)) => return Some((certificate, key)),
+        (Some(_), None) => "Missing private_key_pem setting (required when certificate_pem is present)",
+        (None, Some(_)) => "Missing certificate_pem setting (required when private_key_pem is present)",
+        (None, None) => "Missing certificate_pem and private_key_pem settings",
+    };
+    proxy.wrong(missing, hint, found);
+    None
+}
+
+/// `buffering.max_request_body` and `max_response_body`, in bytes; 0 is without a limit, as in kamal-proxy.
+fn limits(section: &Section, found: &mut Findings) -> BodyLimits {
+    let Some(buffering) = section.get("buffering").and_then(|f| f.as_section()) else { return BodyLimits::default() };
+    let mut limit = |key: &str| {
+        let bytes = buffering.get(key)?.integer(0, i64::MAX, found)?;
+        u64::try_from(bytes).ok().filter(|bytes| *bytes > 0)
+    };
+    BodyLimits { request: limit("max_request_body"), response: limit("max_response_body") }
 }
 
 /// `host` (comma list) or `hosts`.
@@ -111,8 +139,6 @@ fn host_name(name: &str, field: &Field, found: &mut Findings) {
     if plain.is_empty() || plain.len() > 253 || !plain.chars().all(word) {
         let message = format!("`{}` is not a host name", super::problem::printable(name));
         field.wrong_hint(message, "write the name as in the browser's address, without scheme, port and path", found);
-    } else if plain.len() < name.len() {
-        found.not_yet(field, ROUTING, "a host name with a wildcard is not acted on yet: list the names");
     }
 }
 
@@ -168,28 +194,24 @@ fn check(field: &Field, found: &mut Findings) -> HttpCheck {
     }
 }
 
-/// Keys that are checked but change nothing here, or not yet.
+/// Keys that are checked but change nothing here, and what the limits of bodies mean to HAProxy.
 fn passive(section: &Section, found: &mut Findings) {
-    if let Some(field) = section.get("ssl_redirect") {
-        field.boolean(found);
-    }
     if let Some(buffering) = section.get("buffering").and_then(|f| f.known_section("proxy/buffering", found)) {
         for (key, field) in buffering.entries() {
-            match key {
-                "requests" | "responses" => drop(field.boolean(found)),
-                "memory" => drop(field.integer(0, i64::MAX, found)),
-                "max_request_body" | "max_response_body" => {
-                    field.integer(0, i64::MAX, found);
-                    found.not_yet(
-                        &field,
-                        ROUTING,
-                        "windlass does not limit the size of bodies yet: limit it in the application",
-                    );
-                    continue;
+            let reason = match key {
+                "requests" | "responses" => {
+                    field.boolean(found);
+                    "HAProxy streams requests and responses: nothing is buffered"
                 }
+                "memory" => {
+                    field.integer(0, i64::MAX, found);
+                    "HAProxy streams requests and responses: nothing is buffered"
+                }
+                "max_request_body" => "a request with a body that does not say its length is refused (411)",
+                "max_response_body" => "only a response that says its length is limited (502); a streamed one passes",
                 _ => continue,
-            }
-            found.not_yet(&field, &[], "HAProxy streams requests and responses: nothing is buffered");
+            };
+            found.not_yet(&field, &[], reason);
         }
     }
     if let Some(logging) = section.get("logging").and_then(|f| f.known_section("proxy/logging", found)) {
@@ -198,82 +220,4 @@ fn passive(section: &Section, found: &mut Findings) {
             found.not_yet(&field, &[], "the proxy's log does not hold these headers");
         }
     }
-}
-
-/// Reads `proxy.run`.
-pub(super) fn run_settings(field: &Field, found: &mut Findings) -> ProxyRun {
-    let mut run = ProxyRun { image: DEFAULT_IMAGE.to_string(), http_port: 80, https_port: 443 };
-    let Some(section) = field.known_section("proxy/run", found) else { return run };
-    let ports = ["http_port", "https_port", "bind_ips"].iter().any(|k| section.map.get(k).is_some());
-    for (key, field) in section.entries() {
-        match key {
-            "image" => run.image = image(&field, found).unwrap_or(run.image),
-            "http_port" => run.http_port = field.port(found).unwrap_or(run.http_port),
-            "https_port" => run.https_port = field.port(found).unwrap_or(run.https_port),
-            _ => other_run_key(key, &field, ports, &section, found),
-        }
-    }
-    if run.http_port == run.https_port {
-        section.wrong("http_port and https_port should differ", "the defaults are 80 and 443", found);
-    }
-    run
-}
-
-fn image(field: &Field, found: &mut Findings) -> Option<String> {
-    let text = field.string(found)?;
-    match text.parse::<crate::name::ImageRef>() {
-        Ok(_) => Some(text),
-        Err(error) => {
-            field.wrong(error.to_string(), found);
-            None
-        }
-    }
-}
-
-fn other_run_key(key: &str, field: &Field, ports: bool, section: &Section, found: &mut Findings) {
-    const BOOT: &[VerbKind] = &[VerbKind::Setup, VerbKind::Deploy];
-    match key {
-        "publish" => publish(field, ports, section, found),
-        "bind_ips" => {
-            field.strings(found);
-            found.not_yet(
-                field,
-                BOOT,
-                "windlass publishes the proxy's ports on all addresses: restrict them by a firewall",
-            );
-        }
-        "metrics_port" => {
-            field.port(found);
-            found.not_yet(field, &[VerbKind::Setup], "windlass does not publish the proxy's metrics yet");
-        }
-        "options" => {
-            field.section(found);
-            found.not_yet(field, BOOT, "docker's flags for the proxy's container are not acted on yet");
-        }
-        "debug" => {
-            field.boolean(found);
-            found.not_yet(field, &[], "this is a setting of kamal-proxy; windlass runs HAProxy");
-        }
-        "registry" | "repository" | "version" => {
-            field.string(found);
-            found.not_yet(field, &[], "this names kamal-proxy's image; windlass runs HAProxy (`proxy.run.image`)");
-        }
-        "log_max_size" => {
-            field.string(found);
-            found.not_yet(field, &[], "the proxy's log is limited to 10m");
-        }
-        _ => {}
-    }
-}
-
-/// `publish: false` excludes settings of the ports.
-fn publish(field: &Field, ports: bool, section: &Section, found: &mut Findings) {
-    if field.boolean(found) != Some(false) {
-        return;
-    }
-    if ports {
-        let hint = "remove `publish: false`, or the ports";
-        section.wrong("Cannot set http_port, https_port or bind_ips when publish is false", hint, found);
-    }
-    found.not_yet(field, &[VerbKind::Setup, VerbKind::Deploy], "windlass always publishes the proxy's ports");
 }

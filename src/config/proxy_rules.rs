@@ -3,7 +3,7 @@
 use super::accessories::Accessory;
 use super::node::{Node, Value};
 use super::problem::{Place, Problem};
-use super::proxy::{DEFAULT_IMAGE, Ssl};
+use super::proxy::Ssl;
 use super::reader::{Field, Findings};
 use super::role::Resolved;
 use super::servers::WrittenRole;
@@ -96,16 +96,14 @@ fn same_route_on_a_host(pairs: &[(&WrittenRole, &Resolved)], found: &mut Finding
 /// The fleet has one way to run the proxy: a host with another one is named.
 fn one_run(pairs: &[(&WrittenRole, &Resolved)], found: &mut Findings) -> ProxyRun {
     let mut runs = pairs.iter().filter(|(_, r)| r.spec.route.is_some());
-    let default = || ProxyRun { image: DEFAULT_IMAGE.to_string(), http_port: 80, https_port: 443 };
-    let of = |r: &Resolved| r.run.as_ref().map_or_else(default, |(_, run)| run.clone());
-    let Some((_, first)) = runs.next() else { return default() };
+    let of = |r: &Resolved| r.run.as_ref().map(|(_, run)| run.clone()).unwrap_or_default();
+    let Some((_, first)) = runs.next() else { return ProxyRun::default() };
     let first = of(first);
     for (role, other) in runs.filter(|(_, r)| of(r) != first) {
         let at: &Place = other.run.as_ref().map_or(&role.at, |(node, _)| &node.at);
         let node = Node { value: Value::Null, at: at.clone() };
         let verbs = [VerbKind::Setup, VerbKind::Deploy, VerbKind::Rollback];
-        let reason =
-            "windlass runs the proxy with the same image and ports on all hosts: move `run` to the root's `proxy`";
+        let reason = "windlass runs the proxy in the same way on all hosts: move `run` to the root's `proxy`";
         found.not_yet(&Field { node: &node, path: format!("{}/proxy/run", role.path) }, &verbs, reason);
     }
     first

@@ -31,7 +31,13 @@ impl Config {
                 "known_hosts": texts(&self.ssh.known_hosts),
                 "docker_socket": self.ssh.docker_socket,
             },
-            "proxy": { "image": self.proxy.image, "http_port": self.proxy.http_port, "https_port": self.proxy.https_port },
+            "proxy": {
+                "image": self.proxy.image,
+                "http_port": self.proxy.http_port,
+                "https_port": self.proxy.https_port,
+                "options": self.proxy.options,
+            },
+            "error_pages": self.error_pages.as_ref().map(|path| path.display().to_string()),
             "boot": {
                 "limit": self.boot.limit.map(limit),
                 "wait": self.boot.wait.as_secs(),
@@ -49,7 +55,14 @@ impl Config {
         })
     }
 
-    /// The names of all secrets that a deploy needs, sorted: those of the roles' environments and of the registry.
+    /// The names of the secrets that hold certificates and their keys, sorted.
+    pub fn certificate_secrets(&self) -> std::collections::BTreeSet<&str> {
+        let all = self.roles.iter().filter_map(|role| role.spec.route.as_ref()?.tls.as_ref());
+        all.flat_map(|tls| [tls.certificate_pem.as_str(), tls.private_key_pem.as_str()]).collect()
+    }
+
+    /// The names of all secrets that a deploy needs, sorted: those of the roles' environments, of their certificates,
+    /// and of the registry.
     pub fn secret_names(&self) -> Vec<&str> {
         let specs = self.roles.iter().map(|role| &role.spec);
         let envs = specs.flat_map(|spec| std::iter::once(&spec.env).chain(spec.env_tags.values()));
@@ -60,6 +73,7 @@ impl Config {
             });
         let names: std::collections::BTreeSet<&str> =
             envs.flat_map(|env| env.secret.values()).chain(of_registry).map(String::as_str).collect();
+        let names = names.union(&self.certificate_secrets()).copied().collect::<std::collections::BTreeSet<_>>();
         names.into_iter().collect()
     }
 }

@@ -102,6 +102,7 @@ fn config(root: &Section, setting: &Setting, found: &mut Findings) -> Option<Con
         role_retain,
         deploy_timeout: seconds("deploy_timeout", 1, 30, found),
         drain_timeout: seconds("drain_timeout", 0, 30, found),
+        error_pages: root.get("error_pages_path").and_then(|f| f.string(found)).map(|path| setting.root.join(path)),
         hooks_path: hooks_path(root, setting.root, found),
         secrets_files: secrets::files(setting.root, secrets_path.as_deref(), destination),
         variables: Default::default(),
@@ -194,10 +195,8 @@ fn accessory_hosts(accessories: &[Accessory]) -> Vec<HostName> {
 fn local_keys(root: &Section, roles: &[role::Resolved], found: &mut Findings) {
     const VERBS: &[VerbKind] = &[VerbKind::Setup, VerbKind::Deploy, VerbKind::Rollback];
     let proxied = roles.iter().any(|r| r.spec.route.is_some());
-    if let Some(field) = root.get("error_pages_path") {
-        field.string(found);
-        let verbs = if proxied { VERBS } else { &[] };
-        found.not_yet(&field, verbs, "error pages are not uploaded yet: the proxy shows its own");
+    if let Some(field) = root.get("error_pages_path").filter(|_| !proxied) {
+        found.not_yet(&field, &[], "no role has a proxy that would show them");
     }
     if let Some(field) = root.get("asset_path") {
         field.string(found);

@@ -5,6 +5,7 @@ use super::flags::{self, Flags};
 use super::node::{Node, Value};
 use super::overlay;
 use super::proxy::{self, Ssl};
+use super::proxy_run;
 use super::reader::{Field, Findings, Section};
 use super::servers::WrittenRole;
 use super::types::{ProxyRun, VerbKind};
@@ -154,6 +155,6 @@ fn proxied(role: &WrittenRole, primary: bool, root: &Section, found: &mut Findin
     let field = Field { node: &merged, path };
     let section = field.as_section()?;
     let resolved = proxy::resolve(&section, found);
-    let run = section.get("run").map(|run| (run.node.clone(), proxy::run_settings(&run, &mut Findings::default())));
+    let run = section.get("run").map(|run| (run.node.clone(), proxy_run::run_settings(&run, &mut Findings::default())));
     Some((resolved, run))
 }

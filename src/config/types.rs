@@ -2,7 +2,7 @@
 
 use crate::name::{Destination, HostName, Repository, RoleName, ServiceName};
 use crate::secret::Secret;
-use crate::spec::RoleSpec;
+use crate::spec::{ProxyOptions, RoleSpec};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -42,6 +42,8 @@ pub struct Config {
     pub deploy_timeout: Duration,
     /// How long requests in flight may take to finish before an outgoing container is stopped.
     pub drain_timeout: Duration,
+    /// The directory of error pages (`error_pages_path`), absolute.
+    pub error_pages: Option<PathBuf>,
     /// The directory of hook executables, absolute.
     pub hooks_path: PathBuf,
     /// The secrets files that exist, in the order in which they are read (later wins), absolute.
@@ -120,6 +122,8 @@ pub struct ProxyRun {
     pub http_port: u16,
     /// Port on the host.
     pub https_port: u16,
+    /// The rest of `proxy.run`.
+    pub options: ProxyOptions,
 }
 
 /// `boot`.

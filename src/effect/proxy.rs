@@ -2,7 +2,8 @@
 
 use crate::fleet::{BackendName, ProxyState, ServerRole};
 use crate::name::{ContainerId, Destination, RoleName, ServiceName};
-use crate::spec::Route;
+use crate::secret::Secret;
+use crate::spec::{Edge, EdgeFile, ProxyOptions, Route};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -17,6 +18,26 @@ pub trait Proxy: Send + Sync {
 
     /// Creates and starts it if it does not run. One that runs stays as it is, whatever its settings.
     async fn boot(&self, settings: &ProxySettings) -> Result<(), ProxyError>;
+
+    /// Makes a container with these settings take the place of the one that runs, or boots it. The new image checks the
+    /// files before the old container stops; requests in flight have `grace` to finish. When the new one does not
+    /// answer, one as before is started again, and that is the error. Returns for how long nothing answered, at most.
+    async fn replace(&self, settings: &ProxySettings, grace: Duration) -> Result<Duration, ProxyError>;
+
+    /// Stops its container and removes it. With `keep_files` a later boot brings every route back; without, everything
+    /// it knew is gone, certificates with their keys too. One that is not there is fine.
+    async fn remove(&self, keep_files: bool) -> Result<(), ProxyError>;
+
+    /// Puts a file beside the configuration, mode 0600. Nothing uses it before a backend's route names it.
+    async fn put_file(
+        &self,
+        backend: &BackendName,
+        file: &EdgeFile,
+        content: &Secret<String>,
+    ) -> Result<(), ProxyError>;
+
+    /// Removes files of a backend that its route does not name any more; those it names stay.
+    async fn forget_files(&self, backend: &BackendName, files: &[EdgeFile]) -> Result<(), ProxyError>;
 
     /// Makes a backend's route known, or changes it. What it routes to stays. Nothing happens when it is so already.
     async fn set_route(&self, backend: &Backend) -> Result<(), ProxyError>;
@@ -51,10 +72,22 @@ pub struct ProxySettings {
     pub http_port: u16,
     /// Host port.
     pub https_port: u16,
+    /// The rest of `proxy.run`.
+    #[serde(default)]
+    pub options: ProxyOptions,
     /// The state directory, `<home>`.
     pub home: String,
     /// The uid that the proxy runs as, so that the login may use its socket (0 in a rootless engine).
     pub uid: u32,
+}
+
+impl ProxySettings {
+    /// A digest of everything in it: a container that carries another one was made from other settings.
+    pub fn digest(&self) -> String {
+        use sha2::Digest;
+        let text = serde_json::to_vec(self).unwrap_or_else(|_| unreachable!("settings are plain data"));
+        hex::encode(&sha2::Sha256::digest(text)[..8])
+    }
 }
 
 /// A backend: one role of a service on one host.
@@ -71,6 +104,9 @@ pub struct Backend {
     pub destination: Option<Destination>,
     /// How requests reach it.
     pub route: Route,
+    /// What the proxy answers by itself.
+    #[serde(default, skip_serializing_if = "Edge::is_empty")]
+    pub edge: Edge,
 }
 
 /// A container as the proxy reaches it.

@@ -10,6 +10,7 @@ use crate::name::{ContainerId, HostName, RoleName, RunId};
 use crate::plan::{Action, PlannedContainer, Ref, StepId};
 use crate::release::{Fact, FingerprintKey};
 use crate::secret::Secret;
+use crate::spec::EdgeFile;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ pub(super) struct Means<'a> {
     pub(super) secrets: &'a BTreeMap<String, Secret<String>>,
     pub(super) login: Option<&'a RegistryLogin>,
     pub(super) key: &'a FingerprintKey,
+    /// Contents of certificates and pages.
+    pub(super) files: &'a BTreeMap<EdgeFile, Secret<String>>,
 }
 
 /// Does it. Returns something worth saying about it, if there is.
@@ -36,6 +39,13 @@ pub(super) async fn perform(
         Action::PrepareState { home, write_key } => prepare_state(means, host, home, *write_key).await?,
         Action::CreateNetwork { name } => engine.create_network(name).await?,
         Action::BootProxy { settings } => proxy.boot(settings).await?,
+        Action::ReplaceProxy { settings, grace } => {
+            let gap = proxy.replace(settings, Duration::from_secs(*grace)).await?;
+            return Ok(Some(format!("nothing answered for {} ms at most", gap.as_millis())));
+        }
+        Action::RemoveProxy { keep_files } => proxy.remove(*keep_files).await?,
+        Action::PutEdgeFiles { backend, files } => put_edge_files(means, host, backend, files).await?,
+        Action::ForgetEdgeFiles { backend, files } => proxy.forget_files(backend, files).await?,
         Action::Pull { image, tag } => pull::pull(means, host, image, tag).await?,
         Action::Tag { image, tag } => engine.tag(image, tag).await?,
         Action::SetRoute { backend } => proxy.set_route(backend).await?,
@@ -102,6 +112,20 @@ async fn prepare_state(means: &Means<'_>, host: &RunHost, home: &str, write_key:
     }
     if write_key {
         host.node.host.write(&crate::journal::key_path(&host.state_dir), means.key.bytes(), 0o600).await?;
+    }
+    Ok(())
+}
+
+async fn put_edge_files(
+    means: &Means<'_>,
+    host: &RunHost,
+    backend: &BackendName,
+    files: &[EdgeFile],
+) -> Result<(), StepError> {
+    for file in files {
+        let content = means.files.get(file);
+        let content = content.ok_or_else(|| StepError::Moved(format!("the file {} has no content", file.sha256)))?;
+        host.node.proxy.put_file(backend, file, content).await?;
     }
     Ok(())
 }

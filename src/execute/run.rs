@@ -13,6 +13,7 @@ use crate::name::HostName;
 use crate::plan::{self, Plan, Serving, StageKind, Step};
 use crate::release::{FingerprintKey, Outcome, RunVerb, StepReport};
 use crate::secret::Secret;
+use crate::spec::EdgeFile;
 use futures::future::join_all;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,6 +34,8 @@ pub struct Run {
     pub login: Option<RegistryLogin>,
     /// The key of secret prints.
     pub key: FingerprintKey,
+    /// Contents of the certificates and pages that the plan names.
+    pub files: BTreeMap<EdgeFile, Secret<String>>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Knows every secret value of the releases involved.
@@ -106,6 +109,7 @@ impl Run {
             secrets: &self.secrets,
             login: self.login.as_ref(),
             key: &self.key,
+            files: &self.files,
         }
     }
 

@@ -1,7 +1,7 @@
 //! The proxy of a host, as its files and its runtime say.
 
-use crate::name::{ContainerId, Destination, RoleName, ServiceName};
-use crate::spec::Route;
+use crate::name::{ContainerId, Destination, Digest, RoleName, ServiceName};
+use crate::spec::{Edge, Route};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -50,6 +50,10 @@ pub struct ProxyContainer {
     pub running: bool,
     /// The image it was made from.
     pub image: String,
+    /// The image itself, where the engine says it.
+    pub image_id: Option<Digest>,
+    /// The digest of the settings that it was made with; `None` where an older windlass made it.
+    pub settings: Option<String>,
     /// Host ports that it publishes.
     pub host_ports: Vec<u16>,
 }
@@ -59,6 +63,8 @@ pub struct ProxyContainer {
 pub struct BackendState {
     /// The route as its file says.
     pub route: Route,
+    /// What the proxy answers by itself, as its file says.
+    pub edge: Edge,
     /// What its file says serves.
     pub file_active: Option<ContainerId>,
     /// Its servers as the running proxy has them; empty while it does not run.

@@ -7,8 +7,11 @@ use crate::name::ContainerId;
 use serde::{Deserialize, Serialize};
 
 const MARK: &str = "# windlass ";
-/// Files of this format; one with a higher number is neither read nor replaced.
-const SCHEMA: u32 = 1;
+/// Files of this format and of older ones are understood; one with a higher number is neither read nor replaced.
+const SCHEMA: u32 = 2;
+/// A file that needs nothing newer says so, and an older windlass goes on with it. One that dropped TLS or maintenance
+/// from a file because it does not know them would take a site down: such a file is of the second format.
+const FIRST_SCHEMA: u32 = 1;
 
 /// What a backend's file says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,7 +44,10 @@ struct SchemaOnly {
 
 impl Header {
     pub(super) fn new(backend: Backend, active: Option<Active>) -> Self {
-        Self { schema: SCHEMA, backend, active }
+        let route = &backend.route;
+        let plain = route.tls.is_none() && route.limits.is_none() && backend.edge.is_empty();
+        let schema = if plain { FIRST_SCHEMA } else { SCHEMA };
+        Self { schema, backend, active }
     }
 
     /// The line, without a newline.
@@ -64,7 +70,7 @@ impl Header {
         }
         let header: Self = serde_json::from_str(json).map_err(|e| format!("line 1: {e}"))?;
         header.consistent(file)?;
-        Ok(header)
+        Ok(Self::new(header.backend, header.active))
     }
 
     fn consistent(&self, file: &str) -> Result<(), String> {

@@ -6,13 +6,19 @@ use crate::fleet::BackendName;
 pub(super) const CONTAINER: &str = "windlass-proxy";
 /// The container in which a candidate configuration is checked.
 pub(super) const CHECK_CONTAINER: &str = "windlass-proxy-check";
+/// The container that stands by while the proxy is replaced.
+pub(super) const SPARE_CONTAINER: &str = "windlass-proxy-before";
 /// Label of the proxy's container; its value is `1`.
 pub const LABEL: &str = "windlass.proxy";
+/// Label of the proxy's container: the digest of the settings that it was made with.
+pub(super) const SETTINGS_LABEL: &str = "windlass.proxy.settings";
 /// Label of the container in which a candidate configuration is checked.
 pub(super) const CHECK_LABEL: &str = "windlass.proxy.check";
 pub(super) use crate::fleet::NETWORK;
 /// Global settings.
 pub(super) const BASE: &str = "00-base.cfg";
+/// The exporter of metrics, where `proxy.run.metrics_port` asks for it.
+pub(super) const METRICS: &str = "05-metrics.cfg";
 /// The one frontend, for all services.
 pub(super) const FRONTEND: &str = "10-frontend.cfg";
 
@@ -35,13 +41,20 @@ pub struct Inside {
     pub dir: String,
     /// What the HTTP frontend binds.
     pub bind: String,
+    /// What it binds for HTTPS once there is a certificate.
+    pub bind_tls: String,
     /// Docker's DNS, `address:port`.
     pub nameserver: String,
 }
 
 impl Default for Inside {
     fn default() -> Self {
-        Self { dir: "/windlass".to_string(), bind: ":80".to_string(), nameserver: "127.0.0.11:53".to_string() }
+        Self {
+            dir: "/windlass".to_string(),
+            bind: ":80".to_string(),
+            bind_tls: ":443".to_string(),
+            nameserver: "127.0.0.11:53".to_string(),
+        }
     }
 }
 
@@ -65,6 +78,11 @@ impl Paths {
     /// Where files wait that have not been checked yet.
     pub(super) fn next(&self) -> String {
         format!("{}/conf.next", self.root)
+    }
+
+    /// Certificates and pages.
+    pub(super) fn edge(&self) -> String {
+        format!("{}/edge", self.root)
     }
 
     pub(super) fn run(&self) -> String {

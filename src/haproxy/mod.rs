@@ -2,16 +2,19 @@
 //!
 //! `<home>/proxy/conf/` is the truth that survives a restart: `00-base.cfg`, `10-frontend.cfg` (one frontend, rendered
 //! from all backends of the host) and `20-<backend>.cfg` each. The first line of a backend's file is what windlass
-//! knows of it, as JSON in a comment; the rest is rendered from that line. A service's switch writes its own file only
+//! knows of it, as JSON in a comment; the rest is rendered from that line. `<home>/proxy/edge/` holds certificates and
+//! pages that these files name by digest. A service's switch writes its own file only
 //! and is applied through the runtime socket; a change of routes is a reload under the lease of `<home>/proxy`.
 
 mod boot;
+mod edge;
 mod flight;
 mod header;
 mod layout;
 mod observe;
 mod reload;
 mod render;
+mod replace;
 mod rules;
 mod runtime;
 mod set;
@@ -28,9 +31,12 @@ pub use layout::{Inside, LABEL};
 use crate::effect::{Backend, Clock, Engine, EngineError, Host, Probe, Proxy, ProxyError, ProxySettings, Target};
 use crate::fleet::{BackendName, Holder, ProxyState};
 use crate::name::ContainerId;
+use crate::secret::Secret;
+use crate::spec::EdgeFile;
 use async_trait::async_trait;
 use layout::Paths;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The proxy of one host.
 pub struct HaProxy {
@@ -74,6 +80,27 @@ impl Proxy for HaProxy {
 
     async fn boot(&self, settings: &ProxySettings) -> Result<(), ProxyError> {
         self.ensure_running(settings).await
+    }
+
+    async fn replace(&self, settings: &ProxySettings, grace: Duration) -> Result<Duration, ProxyError> {
+        self.replace_container(settings, grace).await
+    }
+
+    async fn remove(&self, keep_files: bool) -> Result<(), ProxyError> {
+        self.remove_container(keep_files).await
+    }
+
+    async fn put_file(
+        &self,
+        backend: &BackendName,
+        file: &EdgeFile,
+        content: &Secret<String>,
+    ) -> Result<(), ProxyError> {
+        self.put_edge_file(backend, file, content).await
+    }
+
+    async fn forget_files(&self, backend: &BackendName, files: &[EdgeFile]) -> Result<(), ProxyError> {
+        self.forget_edge_files(backend, files).await
     }
 
     async fn set_route(&self, backend: &Backend) -> Result<(), ProxyError> {

@@ -2,16 +2,16 @@
 
 use crate::effect::ProxyError;
 use crate::fleet::{BackendState, ContainerBrief, ProxyContainer, ProxyState, Server};
-use crate::haproxy::layout::{LABEL, SLOTS};
+use crate::haproxy::layout::{CONTAINER, LABEL, SETTINGS_LABEL, SLOTS};
 use crate::haproxy::set::ConfSet;
 use crate::haproxy::stat::{Row, rows};
 use crate::haproxy::{HaProxy, engine_failed};
 use crate::name::ContainerId;
 use std::collections::BTreeMap;
 
-/// Whether a container is the proxy.
+/// Whether a container is the proxy. One that stands by while it is replaced has another name.
 pub(super) fn is_proxy(brief: &ContainerBrief) -> bool {
-    brief.labels.get(LABEL).is_some_and(|value| value == "1")
+    brief.labels.get(LABEL).is_some_and(|value| value == "1") && brief.name == CONTAINER
 }
 
 fn server(row: &Row, ids: &BTreeMap<&str, &ContainerId>) -> Server {
@@ -36,6 +36,8 @@ impl HaProxy {
             id: brief.id.clone(),
             running: brief.running,
             image: brief.image.clone(),
+            image_id: brief.image_id.clone(),
+            settings: brief.labels.get(SETTINGS_LABEL).cloned(),
             host_ports: brief.host_ports.clone(),
         });
         let running = container.as_ref().is_some_and(|c| c.running);
@@ -56,6 +58,7 @@ fn backends(set: &ConfSet, rows: &[Row], list: &[ContainerBrief]) -> BTreeMap<cr
         active.chain(list.iter().map(|b| &b.id)).map(|id| (id.short(), id)).collect();
     let state = |name: &str, header: &crate::haproxy::header::Header| BackendState {
         route: header.backend.route.clone(),
+        edge: header.backend.edge.clone(),
         file_active: header.active.as_ref().map(|a| a.container.clone()),
         servers: servers(name, rows, &ids),
     };

@@ -1,11 +1,12 @@
 //! HAProxy's files. Each is a function of what it describes: the same facts give the same bytes.
 
 use crate::effect::Backend;
+use crate::haproxy::edge::{CertificateList, certificate, file_name};
 use crate::haproxy::header::Header;
 use crate::haproxy::layout::{EMPTY, Inside, SLOTS};
 use crate::haproxy::rules::{Acl, Rule, hosts, prefixes, rules};
 use crate::haproxy::words::{literal, path_word, seconds};
-use crate::spec::Route;
+use crate::spec::{EdgeFile, PAGES, Route};
 use minijinja::{Environment, Value, context};
 
 fn fill(template: &str, values: Value) -> Result<Vec<u8>, String> {
@@ -22,15 +23,27 @@ pub(super) fn base(inside: &Inside) -> Result<Vec<u8>, String> {
 }
 
 /// `10-frontend.cfg`.
-pub(super) fn frontend(inside: &Inside, digest: &str, backends: &[&Backend]) -> Result<Vec<u8>, String> {
+pub(super) fn frontend(
+    inside: &Inside,
+    digest: &str,
+    backends: &[&Backend],
+    certificates: Option<&CertificateList>,
+) -> Result<Vec<u8>, String> {
     let (acls, rules) = rules(backends)?;
     let values = context! {
         bind => inside.bind.as_str(),
+        bind_tls => inside.bind_tls.as_str(),
+        certificates => certificates.map(|list| format!("{}/edge/{}", inside.dir, list.name)),
         digest,
         acls => acls.into_iter().map(acl).collect::<Vec<_>>(),
         rules => rules.into_iter().map(rule).collect::<Vec<_>>(),
     };
     fill(include_str!("../../templates/haproxy/frontend.cfg.j2"), values)
+}
+
+/// `05-metrics.cfg`.
+pub(super) fn metrics(port: u16) -> Result<Vec<u8>, String> {
+    fill(include_str!("../../templates/haproxy/metrics.cfg.j2"), context! { port })
 }
 
 fn acl(acl: Acl) -> Value {
@@ -41,8 +54,11 @@ fn rule(rule: Rule) -> Value {
     context! { backend => rule.backend, acls => rule.acls }
 }
 
-/// `20-<backend>.cfg`.
-pub(super) fn backend(header: &Header) -> Result<Vec<u8>, String> {
+/// `20-<backend>.cfg`. `dir` is where the proxy's process finds certificates and pages.
+///
+/// It is also written by a switch, beside a frontend and a base that an older windlass wrote: it must not refer to
+/// anything in them but by what needs a new route anyway.
+pub(super) fn backend(dir: &str, header: &Header) -> Result<Vec<u8>, String> {
     let Header { backend, active, .. } = header;
     let route = &backend.route;
     let slot = |name: &&str| {
@@ -59,10 +75,25 @@ pub(super) fn backend(header: &Header) -> Result<Vec<u8>, String> {
         response_timeout => seconds(route.response_timeout),
         forward_headers => route.forward_headers,
         strip => strip(route)?,
+        redirect => certificate(backend)?.is_some() && route.tls.as_ref().is_some_and(|tls| tls.redirect),
+        max_request => route.limits.request,
+        max_response => route.limits.response,
+        maintenance => backend.edge.maintenance.as_ref().map(|m| page(dir, backend, &m.page)).transpose()?,
+        pages => pages(dir, backend)?,
         slots => SLOTS.iter().map(slot).collect::<Vec<_>>(),
         empty => EMPTY,
     };
     fill(include_str!("../../templates/haproxy/backend.cfg.j2"), values)
+}
+
+/// The path of a page.
+fn page(dir: &str, backend: &Backend, digest: &str) -> Result<String, String> {
+    Ok(format!("{dir}/{}", file_name(&backend.name, &EdgeFile::page(digest))?))
+}
+
+fn pages(dir: &str, backend: &Backend) -> Result<Vec<Value>, String> {
+    let one = |(status, digest): (&u16, &String)| Ok(context! { status, path => page(dir, backend, digest)? });
+    backend.edge.pages.iter().filter(|(status, _)| PAGES.contains(status)).map(one).collect()
 }
 
 /// The name that health checks ask for: the first exact one, since frameworks refuse names that they do not know.
@@ -104,7 +135,7 @@ mod tests {
     #[test]
     fn what_is_rendered_is_read_back() {
         let header = demo();
-        let file = text(backend(&header));
+        let file = text(backend("/windlass/edge", &header));
         assert_eq!(Header::parse("20-demo-web.cfg", file.as_bytes()), Ok(header.clone()));
         assert!(Header::parse("20-other-web.cfg", file.as_bytes()).unwrap_err().contains("another file"));
     }
@@ -112,7 +143,7 @@ mod tests {
     /// Fleets live with these lines: a change of them is a new format or a fix, never an accident.
     #[test]
     fn the_servers_of_a_backend() {
-        let file = text(backend(&demo()));
+        let file = text(backend("/windlass/edge", &demo()));
         let servers: Vec<&str> =
             file.lines().filter(|l| l.starts_with("  server s2") || l.starts_with("  server s1")).collect();
         insta::assert_snapshot!(servers.join("\n"), @r"
@@ -130,7 +161,7 @@ mod tests {
 
     #[test]
     fn the_rules_of_the_frontend() {
-        let file = text(frontend(&Inside::default(), "digest", &[&demo().backend]));
+        let file = text(frontend(&Inside::default(), "digest", &[&demo().backend], None));
         let rules: Vec<&str> = file.lines().filter(|l| l.contains("acl ") || l.contains("use_backend")).collect();
         insta::assert_snapshot!(rules.join("\n"), @r"
           acl path0:demo-web var(txn.path) -m beg '/api/'

@@ -17,6 +17,13 @@ pub(super) struct ConfSet {
     pub(super) broken: BTreeMap<String, String>,
 }
 
+impl crate::haproxy::HaProxy {
+    /// A file of `conf/`.
+    pub(super) fn conf_path(&self, file: &str) -> String {
+        format!("{}/{file}", self.paths.conf())
+    }
+}
+
 impl ConfSet {
     pub(super) fn parse(files: FileSet) -> Self {
         let mut set = Self { files, ..Self::default() };

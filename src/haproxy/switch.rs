@@ -99,7 +99,7 @@ impl HaProxy {
     }
 
     async fn write_header(&self, header: &Header) -> Result<(), ProxyError> {
-        let content = render::backend(header).map_err(ProxyError::Failed)?;
+        let content = render::backend(&self.edge_inside(), header).map_err(ProxyError::Failed)?;
         let path = format!("{}/{}", self.paths.conf(), backend_file(&header.backend.name));
         self.host.write(&path, &content, 0o600).await.map_err(failed)
     }

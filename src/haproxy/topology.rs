@@ -3,13 +3,14 @@
 
 use crate::effect::{Backend, Lease, LeaseError, LeaseRequest, ProxyError};
 use crate::fleet::{BackendName, ContainerBrief};
+use crate::haproxy::edge::CertificateList;
 use crate::haproxy::header::{Active, Header};
 use crate::haproxy::layout::{BASE, FRONTEND, backend_file};
 use crate::haproxy::observe::is_proxy;
 use crate::haproxy::reload::{Snapshot, digest};
 use crate::haproxy::runtime::failed;
 use crate::haproxy::set::ConfSet;
-use crate::haproxy::{HaProxy, engine_failed, render};
+use crate::haproxy::{HaProxy, edge, engine_failed, render};
 use crate::name::ContainerId;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -36,6 +37,9 @@ struct Difference {
     /// Name of one to be removed.
     remove: Option<String>,
     digest: String,
+    /// The list of certificates as it should be, and as it is in force.
+    list: Option<CertificateList>,
+    list_before: Option<CertificateList>,
     before: ConfSet,
     snapshot: Snapshot,
 }
@@ -68,10 +72,14 @@ impl HaProxy {
         }
         let lease = self.proxy_lease().await?;
         let result = self.change_under(change, lease.as_ref()).await;
+        self.give_back(lease).await;
+        result
+    }
+
+    pub(super) async fn give_back(&self, lease: Box<dyn Lease>) {
         if let Err(error) = lease.release().await {
             tracing::debug!(%error, "the proxy's lease was not given back; it ends with the connection");
         }
-        result
     }
 
     async fn change_under(&self, change: &Change<'_>, lease: &dyn Lease) -> Result<(), ProxyError> {
@@ -88,7 +96,11 @@ impl HaProxy {
                 Err(undo) => ProxyError::Failed(format!("{error}; the files before it could not be restored: {undo}")),
             });
         }
-        self.reconcile(&self.conf_set().await?, &difference.snapshot).await
+        self.reconcile(&self.conf_set().await?, &difference.snapshot).await?;
+        match &difference.list_before {
+            Some(before) if difference.list.as_ref() != Some(before) => self.remove_list(before).await,
+            _ => Ok(()),
+        }
     }
 
     /// The lease of `<home>/proxy`.
@@ -113,7 +125,7 @@ impl HaProxy {
         let deadline = self.clock.elapsed() + SETTLE;
         loop {
             let difference = self.difference(change).await?;
-            match disagreement(&difference) {
+            match disagreement(&difference.wanted.backends, &difference.snapshot) {
                 None => return Ok(difference),
                 Some(_) if self.clock.elapsed() < deadline => self.clock.sleep(POLL).await,
                 Some(reason) => return Err(ProxyError::Refused(reason)),
@@ -161,9 +173,12 @@ impl HaProxy {
         let base = render::base(&self.inside)?;
         let digest = digest(&base, wanted.backends.values())?;
         let backends: Vec<&Backend> = wanted.backends.values().map(|h| &h.backend).collect();
-        let frontend = render::frontend(&self.inside, &digest, &backends)?;
+        let list = edge::list(&self.edge_inside(), &backends)?;
+        let frontend = render::frontend(&self.inside, &digest, &backends, list.as_ref())?;
+        let known: Vec<&Backend> = before.backends.values().map(|h| &h.backend).collect();
+        let list_before = edge::list(&self.edge_inside(), &known).ok().flatten();
         if let Some(header) = wanted.backends.get(own) {
-            wanted.files.insert(backend_file(own), render::backend(header)?);
+            wanted.files.insert(backend_file(own), render::backend(&self.edge_inside(), header)?);
         }
         wanted.files.insert(BASE.to_string(), base);
         wanted.files.insert(FRONTEND.to_string(), frontend);
@@ -174,7 +189,7 @@ impl HaProxy {
         let write = order.into_iter().filter(differs).collect();
         let gone = before.files.contains_key(&backend_file(own)) && !wanted.backends.contains_key(own);
         let remove = gone.then(|| backend_file(own));
-        Ok(Difference { wanted, write, remove, digest, before, snapshot })
+        Ok(Difference { wanted, write, remove, digest, list, list_before, before, snapshot })
     }
 
     /// What a backend's file has to say serves: what the running proxy routes to, whatever the file said so far.
@@ -199,16 +214,14 @@ impl HaProxy {
 
     /// `haproxy -c` on the files that would be in force: those that change wait in `conf.next/`.
     async fn try_difference(&self, difference: &Difference) -> Result<(), ProxyError> {
+        if let Some(list) = &difference.list {
+            self.put_list(list).await?;
+        }
         self.host.make_dir(&self.paths.next()).await.map_err(failed)?;
         for (file, content) in pick(&difference.wanted, &difference.write) {
             self.host.write(&format!("{}/{file}", self.paths.next()), content, 0o600).await.map_err(failed)?;
         }
-        let path = |file: &String| {
-            let dir = if difference.write.contains(file) { "conf.next" } else { "conf" };
-            format!("{}/{dir}/{file}", self.inside.dir)
-        };
-        let configuration = difference.wanted.files.keys().filter(|f| f.ends_with(".cfg") && !f.contains('/'));
-        let files: Vec<String> = configuration.map(path).collect();
+        let files = self.candidates(&difference.wanted, &difference.write);
         let list = self.engine.list().await.map_err(engine_failed)?;
         let proxy =
             list.iter().find(|b| is_proxy(b)).ok_or_else(|| ProxyError::NotRunning("it has no container".into()))?;
@@ -221,12 +234,21 @@ impl HaProxy {
         verdict
     }
 
+    /// The files of a configuration as a container sees them; those of `waiting` are in `conf.next/`.
+    pub(super) fn candidates(&self, set: &ConfSet, waiting: &[String]) -> Vec<String> {
+        let path = |file: &String| {
+            let dir = if waiting.contains(file) { "conf.next" } else { "conf" };
+            format!("{}/{dir}/{file}", self.inside.dir)
+        };
+        set.files.keys().filter(|f| f.ends_with(".cfg") && !f.contains('/')).map(path).collect()
+    }
+
     async fn put_in_force(&self, difference: &Difference) -> Result<(), ProxyError> {
         for (file, content) in pick(&difference.wanted, &difference.write) {
-            self.host.write(&format!("{}/{file}", self.paths.conf()), content, 0o600).await.map_err(failed)?;
+            self.host.write(&self.conf_path(file), content, 0o600).await.map_err(failed)?;
         }
         if let Some(file) = &difference.remove {
-            self.host.remove(&format!("{}/{file}", self.paths.conf())).await.map_err(failed)?;
+            self.host.remove(&self.conf_path(file)).await.map_err(failed)?;
         }
         self.reload(&difference.digest).await
     }
@@ -234,7 +256,7 @@ impl HaProxy {
     /// The files as they were: what was written over or removed comes back, in the opposite order.
     async fn put_back(&self, difference: &Difference) -> Result<(), ProxyError> {
         for file in difference.remove.iter().chain(difference.write.iter().rev()) {
-            let path = format!("{}/{file}", self.paths.conf());
+            let path = self.conf_path(file);
             let undone = match difference.before.files.get(file) {
                 Some(content) => self.host.write(&path, content, 0o600).await,
                 None => self.host.remove(&path).await,
@@ -262,10 +284,9 @@ fn full_id(list: &[ContainerBrief], short: &str) -> Option<ContainerId> {
 }
 
 /// A backend whose file and running proxy disagree on what serves.
-fn disagreement(difference: &Difference) -> Option<String> {
-    let wanted: &BTreeMap<_, _> = &difference.wanted.backends;
-    wanted.iter().filter(|(name, _)| difference.snapshot.knows(name)).find_map(|(name, header)| {
-        let ready = difference.snapshot.ready(name);
+pub(super) fn disagreement(backends: &BTreeMap<BackendName, Header>, snapshot: &Snapshot) -> Option<String> {
+    backends.iter().filter(|(name, _)| snapshot.knows(name)).find_map(|(name, header)| {
+        let ready = snapshot.ready(name);
         let routed: Vec<&str> = ready.iter().map(|r| r.fqdn.as_str()).collect();
         let filed: Vec<&str> = header.active.iter().map(|a| a.container.short()).collect();
         (routed != filed).then(|| {

@@ -104,8 +104,10 @@ pub(crate) fn backend(to: Option<&ContainerId>) -> BackendState {
         check: HttpCheck::default(),
         response_timeout: 30,
         forward_headers: false,
+        tls: None,
+        limits: Default::default(),
     };
-    BackendState { route, file_active: to.cloned(), servers: Vec::new() }
+    BackendState { route, edge: Default::default(), file_active: to.cloned(), servers: Vec::new() }
 }
 
 /// A host with nothing on it.

@@ -6,12 +6,11 @@ use crate::history::missing_lines;
 use crate::name::{HostName, RunId};
 use crate::plan::situation::Situation;
 use crate::plan::work::{HostWork, stage};
-use crate::plan::{CatchUp, Plan, Request, Stage, StageKind};
+use crate::plan::{Action, CatchUp, Plan, Request, Stage, StageKind, Step};
 use crate::release::{Entry, Fact, ReleaseRecord, RunVerb};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The plan of a release: prepare everywhere → change wave by wave → retire everywhere. Pruning is added by the caller,
-/// at the very end.
+/// The plan of a release. Pruning is added by the caller, at the very end.
 pub(super) fn release(
     situation: &Situation<'_>,
     verb: RunVerb,
@@ -19,6 +18,15 @@ pub(super) fn release(
     waves: &[Vec<HostName>],
     record: ReleaseRecord,
 ) -> Plan {
+    let plan = staged(situation, verb, work, waves);
+    let tidies = |step: &Step| matches!(step.action, Action::ForgetEdgeFiles { .. });
+    let is_change = |s: &Stage| s.kind != StageKind::Prepare && !s.lanes.iter().flat_map(|l| &l.steps).all(tidies);
+    let changes = plan.stages.iter().any(is_change);
+    Plan { release: Some(record).filter(|_| changes), adopted: situation.adopted.clone(), ..plan }
+}
+
+/// Prepare everywhere → change wave by wave → retire everywhere.
+pub(super) fn staged(situation: &Situation<'_>, verb: RunVerb, work: Vec<HostWork>, waves: &[Vec<HostName>]) -> Plan {
     let config = situation.config;
     let hosts: BTreeMap<_, _> = work.iter().map(|w| (&w.host, w)).collect();
     let notes: BTreeSet<_> = work.iter().flat_map(|w| w.notes.iter().cloned()).collect();
@@ -31,10 +39,7 @@ pub(super) fn release(
         stages.extend(stage(StageKind::Change, lanes).map(|s| Stage { pause_after, ..s }));
     }
     stages.extend(stage(StageKind::Retire, work.iter().map(|w| (w.host.clone(), w.retire.clone()))));
-    let changes = stages.iter().any(|s| s.kind != StageKind::Prepare);
     Plan {
-        release: Some(record).filter(|_| changes),
-        adopted: situation.adopted.clone(),
         before: work.iter().flat_map(|w| w.before.clone()).collect(),
         after: work.iter().flat_map(|w| w.after.clone()).collect(),
         stages,

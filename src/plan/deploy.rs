@@ -7,7 +7,8 @@ use crate::plan::change::Incoming;
 use crate::plan::situation::{Now, Situation};
 use crate::plan::work::HostWork;
 use crate::plan::{
-    Action, DeployRequest, Plan, PlannedContainer, Refusal, Step, assemble, groups, mark, names, preflight, prepare, prune,
+    Action, DeployRequest, Plan, PlannedContainer, Refusal, Step, assemble, edge, groups, mark, names, preflight,
+    prepare, prune,
 };
 use crate::release::{Fingerprint, ReleaseKind, ReleaseRecord, ReleasedRole, RunVerb, SCHEMA};
 
@@ -92,12 +93,19 @@ impl Planner<'_> {
         }
         let config = self.situation.config;
         work.prepare = prepare::steps(config, host, facts, &self.request.request)?;
+        work.notes.extend(prepare::other_settings(config, host, facts));
         let (image, identity) = self.image_on(host, facts)?;
         for (role, role_host) in self.roles_on(host) {
             let target = self.target(role, role_host, &identity);
             let now = self.situation.now(host, facts, &role.name, role.spec.route.is_some());
             work.before.push(now.serving.clone());
+            work.notes.extend(self.edge_notes(facts, role)?);
+            let change = self.situation.edge(facts, &role.name);
+            work.prepare.extend(change.upload());
+            work.retire.extend(change.forget());
             if is_as_wanted(facts, config, role, &target, &now) {
+                // A new certificate or other pages around what serves already: the route alone, and no release.
+                work.prepare.extend(change.set_route());
                 work.after.push(now.serving);
                 continue;
             }
@@ -110,6 +118,25 @@ impl Planner<'_> {
             work.prepare.extend(image.map(|action| Step { action, undo: Vec::new() }));
         }
         Ok(work)
+    }
+
+    /// What is to be said of a role's certificate, and of its maintenance.
+    fn edge_notes(&self, facts: &HostFacts, role: &Role) -> Result<Vec<String>, Refusal> {
+        let name = self.situation.backend(&role.name);
+        let now = facts.proxy.backends.get(&name).map(|state| state.edge.clone()).unwrap_or_default();
+        let request = &self.request.request;
+        let mut notes = match (request.edge.get(&role.name), &role.spec.route) {
+            (Some(asked), Some(route)) => {
+                let serves = now.certificate.is_some() && now.certificate == asked.certificate;
+                edge::judge(role.name.as_str(), asked, &route.hosts, serves, request.at)?
+            }
+            _ => Vec::new(),
+        };
+        if let Some(maintenance) = &now.maintenance {
+            let why = maintenance.message.as_ref().map(|m| format!(" ({m})")).unwrap_or_default();
+            notes.push(format!("{name} is in maintenance{why} and stays so: `windlass app live` ends it"));
+        }
+        Ok(notes)
     }
 
     /// How the image gets to a host (if it is not there), and the digest that identifies it there.

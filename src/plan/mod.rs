@@ -5,11 +5,13 @@ mod assemble;
 mod change;
 mod check;
 mod deploy;
+mod edge;
 mod groups;
 mod mark;
 mod names;
 mod preflight;
 mod prepare;
+mod proxy;
 mod prune;
 mod refusal;
 mod remove;
@@ -26,10 +28,15 @@ pub use check::{Violation, check};
 pub use deploy::deploy;
 pub use mark::mark;
 pub use preflight::not_acted_on;
+pub use prepare::other_settings;
+pub use proxy::proxy;
 pub use prune::prune;
 pub use refusal::{Refusal, RefusalKind};
 pub use remove::remove;
-pub use request::{DeployRequest, MarkRequest, Marking, PruneRequest, RemoveRequest, Request, RollbackRequest, Scope};
+pub use request::{
+    DeployRequest, MarkRequest, Marking, ProxyRequest, ProxyWork, PruneRequest, RemoveRequest, Request,
+    RollbackRequest, Scope, WantedEdge,
+};
 pub use rollback::rollback;
 pub use types::*;
-pub use words::{container_of, describe, marked};
+pub use words::{container_of, describe, edge_files, marked};

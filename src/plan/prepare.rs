@@ -37,7 +37,7 @@ pub(super) fn steps(
 }
 
 /// The proxy's image has to be there before its container is made.
-fn proxy_image(config: &Config, facts: &HostFacts) -> Result<Option<Action>, Refusal> {
+pub(super) fn proxy_image(config: &Config, facts: &HostFacts) -> Result<Option<Action>, Refusal> {
     let image = &config.proxy.image;
     if facts.images.iter().any(|i| i.tags.contains(image) || i.digests.contains(image)) {
         return Ok(None);
@@ -46,18 +46,38 @@ fn proxy_image(config: &Config, facts: &HostFacts) -> Result<Option<Action>, Ref
     Ok(Some(Action::Pull { tag: image.clone(), image }))
 }
 
-fn settings(config: &Config, facts: &HostFacts) -> ProxySettings {
+pub(super) fn settings(config: &Config, facts: &HostFacts) -> ProxySettings {
     ProxySettings {
         image: config.proxy.image.clone(),
         http_port: config.proxy.http_port,
         https_port: config.proxy.https_port,
+        options: config.proxy.options.clone(),
         home: facts.home.dir().to_string(),
         uid: if facts.engine.rootless { 0 } else { facts.home.uid },
     }
 }
 
+/// A proxy that was made from other settings than today's: a deploy never replaces it.
+pub fn other_settings(config: &Config, host: &HostName, facts: &HostFacts) -> Option<String> {
+    let container = facts.proxy.container.as_ref().filter(|c| c.running)?;
+    let wanted = settings(config, facts);
+    let same = match &container.settings {
+        Some(digest) => *digest == wanted.digest(),
+        // An older windlass made it: what it did not know cannot be in it.
+        None => {
+            let ports = [wanted.http_port, wanted.https_port];
+            container.image == wanted.image
+                && wanted.options == crate::spec::ProxyOptions::default()
+                && ports.iter().all(|port| container.host_ports.contains(port))
+        }
+    };
+    (!same).then(|| {
+        format!("the proxy on {host} runs with other settings than `proxy.run` has today: `windlass proxy reboot` applies them")
+    })
+}
+
 /// Where the proxy does not say what it routes to, nothing is changed: the way back would not be known.
-fn proxy_is_readable(host: &HostName, facts: &HostFacts) -> Result<(), Refusal> {
+pub(super) fn proxy_is_readable(host: &HostName, facts: &HostFacts) -> Result<(), Refusal> {
     let Some(why) = &facts.proxy.unreadable else { return Ok(()) };
     let message = format!("the proxy on {host} does not say what it routes to: {why}");
     Err(Refusal::new(message)
@@ -76,7 +96,10 @@ fn held_by_program(host: &HostName, port: u16, program: Option<&str>) -> Refusal
 
 fn ports_are_free(config: &Config, host: &HostName, facts: &HostFacts) -> Result<(), Refusal> {
     let own = facts.proxy.container.as_ref().map(|c| &c.id);
-    for port in [config.proxy.http_port, config.proxy.https_port] {
+    let options = &config.proxy.options;
+    let web = [config.proxy.http_port, config.proxy.https_port];
+    let wanted = web.into_iter().chain(options.metrics_port).filter(|_| options.publish);
+    for port in wanted {
         let holder = facts.all_containers.iter().find(|c| Some(&c.id) != own && c.host_ports.contains(&port));
         if let Some(holder) = holder {
             let refusal = Refusal::new(format!("port {port} of {host} is held by the container `{}`", holder.name));

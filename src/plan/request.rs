@@ -3,6 +3,7 @@
 use crate::name::{Digest, HostName, ImageRef, Label, RoleName, RunId, Version};
 use crate::release::FingerprintKey;
 use crate::secret::Secret;
+use crate::spec::{Certificate, Maintenance};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,6 +37,19 @@ pub struct Request {
     pub secrets: BTreeMap<String, Secret<String>>,
     /// The service's key of secret prints: a host's, or a new one made by the caller when no host has one.
     pub key: FingerprintKey,
+    /// What the proxy is to answer by itself, by role; a role that is not here stays as it is.
+    pub edge: BTreeMap<RoleName, WantedEdge>,
+}
+
+/// Certificate and pages that a run brings along; their contents are given to the executor.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WantedEdge {
+    /// `None` leaves the one there is.
+    pub certificate: Option<Certificate>,
+    /// Status → digest; `None` leaves those there are.
+    pub pages: Option<BTreeMap<u16, String>>,
+    /// What was noticed when the certificate was read.
+    pub notes: Vec<String>,
 }
 
 /// `windlass deploy`.
@@ -62,6 +76,50 @@ pub struct RollbackRequest {
     pub target: Option<String>,
     /// `--config current`: today's configuration around the old image.
     pub current_config: bool,
+}
+
+/// `windlass proxy …`, `windlass app maintenance` and `windlass app live`.
+#[derive(Debug, Clone)]
+pub struct ProxyRequest {
+    /// Common part.
+    pub request: Request,
+    /// What.
+    pub work: ProxyWork,
+}
+
+/// What is to be done to the proxies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProxyWork {
+    /// Start those that do not run.
+    Boot,
+    /// Replace the container, host by host.
+    Reboot {
+        /// Seconds that requests in flight have.
+        grace: u64,
+    },
+    /// Replace the container where its image or its settings are not today's, host by host.
+    Upgrade {
+        /// What the image's tag means now, `repository@digest`; `None` where no registry says so.
+        image: Option<ImageRef>,
+        /// Seconds that requests in flight have.
+        grace: u64,
+    },
+    /// Take the container away.
+    Remove {
+        /// Although it routes.
+        force: bool,
+    },
+    /// Put the certificates of [`Request::edge`] in force.
+    Certificates,
+    /// Answer every request with a page.
+    Maintenance {
+        /// By role.
+        roles: BTreeMap<RoleName, Maintenance>,
+        /// Seconds that requests in flight have.
+        drain_timeout: u64,
+    },
+    /// End maintenance.
+    Live,
 }
 
 /// `windlass prune`.

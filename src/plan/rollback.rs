@@ -122,7 +122,7 @@ impl Rollback<'_> {
             work.before.push(now.serving.clone());
             match target.available.get(host).and_then(|roles| roles.get(&role.name)) {
                 Some(availability) => self.role(&mut work, facts, role, target, availability, &now)?,
-                None => self.end_role(&mut work, role, &now),
+                None => self.end_role(&mut work, facts, role, &now),
             }
         }
         Ok(work)
@@ -181,12 +181,19 @@ impl Rollback<'_> {
             ));
         }
         let change = self.situation.change(facts, &role.name, &spec, incoming, now);
+        let has_tls = |route: Option<&Route>| route.is_some_and(|route| route.tls.is_some());
+        if has_tls(spec.route.as_ref()) && !has_tls(change.backend.as_ref().map(|b| &b.route)) {
+            work.notes.push(format!(
+                "{host}: {}: no certificate is there yet: HTTPS begins with the next `windlass deploy`, not with this run",
+                role.name
+            ));
+        }
         work.go_over(&change, now, &target.version, &self.request.request.run);
         Ok(())
     }
 
     /// The target does not have this role: what serves it stops, after everything else has gone over.
-    fn end_role(&self, work: &mut HostWork, role: &Role, now: &Now<'_>) {
+    fn end_role(&self, work: &mut HostWork, facts: &HostFacts, role: &Role, now: &Now<'_>) {
         let Some(container) = now.container else {
             work.after.push(now.serving.clone());
             return;
@@ -199,6 +206,7 @@ impl Rollback<'_> {
             // No new request finds its way any more; those that are on theirs are answered before it stops.
             work.retire
                 .extend([Action::RemoveRoute { backend }, drain].map(|action| Step { action, undo: Vec::new() }));
+            work.retire.extend(self.situation.edge(facts, &role.name).forget_all());
         }
         let mut step = self.retire(role, container);
         if let Action::Retire { ends_role, .. } = &mut step.action {

@@ -6,9 +6,10 @@ use crate::fleet::{BackendName, Container, Fleet, HostFacts};
 use crate::history::{self, History};
 use crate::name::{HostName, RoleName, Version};
 use crate::plan::change::{Change, Incoming, Outgoing};
+use crate::plan::edge::{self, EdgeChange};
 use crate::plan::names::Identity;
 use crate::plan::{Adoption, Ref, Request, Serving, adopt};
-use crate::spec::{RoleSpec, Route};
+use crate::spec::{Edge, RoleSpec, Route};
 
 /// The fleet as it was found, the configuration, and what is asked for.
 pub(super) struct Situation<'a> {
@@ -67,6 +68,26 @@ impl<'a> Situation<'a> {
         Now { serving, container, leftovers: history::leftovers(facts, service, destination, role) }
     }
 
+    /// A role's backend with this route and edge.
+    pub(super) fn as_backend(&self, role: &RoleName, route: &Route, edge: &Edge) -> Backend {
+        Backend {
+            name: self.backend(role),
+            service: self.config.service.clone(),
+            role: role.clone(),
+            destination: self.config.destination.clone(),
+            route: route.clone(),
+            edge: edge.clone(),
+        }
+    }
+
+    /// What the edge of a role's backend is on a host, and what the request makes of it.
+    pub(super) fn edge<'f>(&self, facts: &'f HostFacts, role: &RoleName) -> EdgeChange<'_, 'f> {
+        let state = facts.proxy.backends.get(&self.backend(role));
+        let now = state.map(|state| state.edge.clone()).unwrap_or_default();
+        let wanted = edge::wanted(&now, self.request.edge.get(role));
+        EdgeChange { situation: self, role: role.clone(), state, now, wanted }
+    }
+
     /// A change of a role on a host to `incoming`, made from `spec`.
     pub(super) fn change<'f>(
         &self,
@@ -76,20 +97,14 @@ impl<'a> Situation<'a> {
         incoming: Incoming,
         now: &Now<'f>,
     ) -> Change<'f> {
-        let name = self.backend(role);
-        let backend = |route: &Route| Backend {
-            name: name.clone(),
-            service: self.config.service.clone(),
-            role: role.clone(),
-            destination: self.config.destination.clone(),
-            route: route.clone(),
-        };
+        let edge = self.edge(facts, role);
+        let wanted = |route: &Route| self.as_backend(role, &edge::possible(route, &edge.wanted), &edge.wanted);
         let wants: Vec<_> = spec.options.publish.iter().filter_map(|p| p.host_port).collect();
         let holds = |c: &Container| c.ports.iter().filter_map(|p| p.host_port).any(|port| wants.contains(&port));
         Change {
             role: role.clone(),
-            backend: spec.route.as_ref().map(backend),
-            backend_now: facts.proxy.backends.get(&name).map(|state| (backend(&state.route), state)),
+            backend: spec.route.as_ref().map(wanted),
+            backend_now: edge.state.map(|state| (self.as_backend(role, &state.route, &state.edge), state)),
             stop_first: now.container.is_some_and(holds),
             host_ports: wants,
             outgoing: now.container.map(|container| Outgoing { container, release: now.serving.release.clone() }),

@@ -7,7 +7,7 @@ use crate::effect::{Backend, ProxySettings};
 use crate::fleet::BackendName;
 use crate::name::{ContainerId, Destination, HostName, ImageRef, RoleName, RunId, ServiceName, Version};
 use crate::release::{Entry, Fingerprint, Mark, ReleaseRecord, RunVerb};
-use crate::spec::{Env, RestartPolicy, RoleSpec};
+use crate::spec::{EdgeFile, Env, RestartPolicy, RoleSpec};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -199,6 +199,32 @@ pub enum Action {
     BootProxy {
         /// How it runs.
         settings: ProxySettings,
+    },
+    /// Replaces the proxy's container; what it routes stays. Taken back by itself when the new one does not answer.
+    ReplaceProxy {
+        /// How it runs.
+        settings: ProxySettings,
+        /// Seconds that requests in flight have.
+        grace: u64,
+    },
+    /// Stops the proxy's container and removes it.
+    RemoveProxy {
+        /// Whether its files stay, so that a boot brings every route back.
+        keep_files: bool,
+    },
+    /// Puts certificates and pages beside the proxy's configuration. Nothing uses them before a route names them.
+    PutEdgeFiles {
+        /// The backend that they are for.
+        backend: BackendName,
+        /// By digest; their contents are the executor's.
+        files: Vec<EdgeFile>,
+    },
+    /// Removes certificates and pages that a backend does not use any more.
+    ForgetEdgeFiles {
+        /// The backend that they were for.
+        backend: BackendName,
+        /// By digest.
+        files: Vec<EdgeFile>,
     },
     /// Pulls `repository@digest` and tags it.
     Pull {

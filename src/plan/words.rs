@@ -2,6 +2,7 @@
 
 use crate::plan::{Action, Gate, Ref};
 use crate::release::Mark;
+use crate::spec::{EdgeFile, EdgeFileKind};
 use std::fmt;
 
 impl fmt::Display for Ref {
@@ -35,6 +36,10 @@ pub fn describe(action: &Action) -> String {
         Action::PrepareState { home, .. } => format!("keep state in {home}"),
         Action::CreateNetwork { name } => format!("create network {name}"),
         Action::BootProxy { settings } => format!("start the proxy ({})", settings.image),
+        Action::ReplaceProxy { settings, .. } => format!("replace the proxy ({})", settings.image),
+        Action::RemoveProxy { .. } => "remove the proxy".to_string(),
+        Action::PutEdgeFiles { backend, files } => format!("put {} of {backend} there", edge_files(files)),
+        Action::ForgetEdgeFiles { backend, files } => format!("remove the old {} of {backend}", edge_files(files)),
         Action::Pull { tag, .. } => format!("pull {tag}"),
         Action::Tag { tag, .. } => format!("tag {tag}"),
         Action::SetRoute { backend } => format!("route {}", backend.name),
@@ -68,4 +73,15 @@ pub fn marked(release: &str, mark: &Mark) -> String {
         Mark::Unpinned => format!("unpin {release}"),
         Mark::Removed => format!("note that {release} is removed"),
     }
+}
+
+/// `certificate`, `2 pages`, `certificate and 1 page`.
+pub fn edge_files(files: &[EdgeFile]) -> String {
+    let certificates = files.iter().any(|f| f.kind == EdgeFileKind::Certificate).then(|| "certificate".to_string());
+    let pages = match files.iter().filter(|f| f.kind == EdgeFileKind::Page).count() {
+        0 => None,
+        1 => Some("page".to_string()),
+        n => Some(format!("{n} pages")),
+    };
+    certificates.into_iter().chain(pages).collect::<Vec<_>>().join(" and ")
 }

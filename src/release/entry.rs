@@ -107,6 +107,14 @@ pub enum RunVerb {
     Pin,
     Unpin,
     Remove,
+    /// `windlass proxy boot`, `reboot`, `upgrade` and `remove`.
+    Proxy,
+    /// `windlass proxy certs`.
+    Certificates,
+    /// `windlass app maintenance`.
+    Maintenance,
+    /// `windlass app live`.
+    Live,
 }
 
 /// How a run ended.

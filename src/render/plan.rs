@@ -32,7 +32,7 @@ pub fn headline(plan: &Plan) -> String {
     let steps = plan.steps().count();
     let hosts = plan.steps().map(|(_, host, _)| host).collect::<BTreeSet<_>>().len();
     let release = plan.release.as_ref().map(|r| format!(" {}", words::release(r))).unwrap_or_default();
-    let of = if release.is_empty() { " " } else { " of " };
+    let of = if release.is_empty() && !words::is_noun(plan.verb) { " " } else { " of " };
     let to = plan.destination.as_ref().map(|d| format!(" to {d}")).unwrap_or_default();
     let work = match steps {
         0 => "nothing to do".to_string(),

@@ -1,7 +1,7 @@
 //! Steps, stages and outcomes in words. The same phrase names a step in the plan, on its host's line and in an error.
 
 use crate::name::HostName;
-use crate::plan::{Action, Gate, Plan, Ref, Serving, StageKind};
+use crate::plan::{Action, Gate, Plan, Ref, Serving, StageKind, edge_files};
 use crate::release::{Outcome, ReleaseKind, ReleaseRecord, RunVerb};
 
 /// The command's name.
@@ -15,7 +15,16 @@ pub fn verb(verb: RunVerb) -> &'static str {
         RunVerb::Pin => "pin",
         RunVerb::Unpin => "unpin",
         RunVerb::Remove => "remove",
+        RunVerb::Proxy => "proxy change",
+        RunVerb::Certificates => "certificate renewal",
+        RunVerb::Maintenance => "maintenance",
+        RunVerb::Live => "end of maintenance",
     }
+}
+
+/// Whether a verb is named by what it is, such as `maintenance of shop`, and not by what it does, such as `deploy shop`.
+pub fn is_noun(verb: RunVerb) -> bool {
+    matches!(verb, RunVerb::Proxy | RunVerb::Certificates | RunVerb::Maintenance | RunVerb::Live)
 }
 
 /// A stage's name.
@@ -60,6 +69,11 @@ pub fn action(plan: &Plan, host: &HostName, action: &Action) -> String {
         Action::PrepareState { .. } => "prepare the state directory".to_string(),
         Action::CreateNetwork { name } => format!("create network {name}"),
         Action::BootProxy { settings } => format!("start the proxy ({})", settings.image),
+        Action::ReplaceProxy { settings, .. } => format!("replace the proxy ({})", settings.image),
+        Action::RemoveProxy { keep_files: true } => "remove the proxy, and keep its files".to_string(),
+        Action::RemoveProxy { keep_files: false } => "remove the proxy and its files".to_string(),
+        Action::PutEdgeFiles { backend, files } => format!("put {} of {backend} there", edge_files(files)),
+        Action::ForgetEdgeFiles { backend, files } => format!("remove the old {} of {backend}", edge_files(files)),
         Action::Pull { tag, .. } => format!("pull {tag}"),
         Action::Tag { tag, .. } => format!("tag the image {tag}"),
         Action::SetRoute { backend } => format!("set the route of {}", backend.name),
@@ -113,6 +127,8 @@ pub fn is_slow(action: &Action) -> bool {
             | Action::Drain { .. }
             | Action::Retire { .. }
             | Action::BootProxy { .. }
+            | Action::ReplaceProxy { .. }
+            | Action::RemoveProxy { .. }
     )
 }
 

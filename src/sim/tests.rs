@@ -63,6 +63,8 @@ async fn serving(node: &Node) -> (BackendName, Target) {
         check: HttpCheck::default(),
         response_timeout: 30,
         forward_headers: false,
+        tls: None,
+        limits: Default::default(),
     };
     let name = BackendName::new(&service, &role, None);
     let target = start(node, "app-1").await;
@@ -70,11 +72,15 @@ async fn serving(node: &Node) -> (BackendName, Target) {
         image: "haproxy:lts".into(),
         http_port: 80,
         https_port: 443,
+        options: Default::default(),
         home: "/root/.windlass".into(),
         uid: 0,
     };
     node.proxy.boot(&settings).await.unwrap();
-    node.proxy.set_route(&Backend { name: name.clone(), service, role, destination: None, route }).await.unwrap();
+    node.proxy
+        .set_route(&Backend { name: name.clone(), service, role, destination: None, route, edge: Default::default() })
+        .await
+        .unwrap();
     pass(node, &name, &target).await;
     node.proxy.switch(&name, None, &target).await.unwrap();
     (name, target)

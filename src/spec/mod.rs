@@ -3,15 +3,19 @@
 //!
 //! Everything here is independent of the host it runs on and holds the *names* of secrets, never their values.
 
+mod edge;
 mod options;
+mod proxy;
 mod retain;
 mod role_host;
 mod route;
 
+pub use edge::{Certificate, Edge, EdgeFile, EdgeFileKind, LONGEST_PAGE, Maintenance, PAGES};
 pub use options::{ContainerOptions, Healthcheck, Mount, PublishedPort, RestartPolicy, Ulimit};
+pub use proxy::ProxyOptions;
 pub use retain::Retain;
 pub use role_host::RoleHost;
-pub use route::{HttpCheck, Route};
+pub use route::{BodyLimits, HttpCheck, Route, Tls};
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

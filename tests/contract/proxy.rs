@@ -17,8 +17,17 @@ fn backend(world: &dyn World) -> Backend {
         check: HttpCheck::default(),
         response_timeout: 30,
         forward_headers: false,
+        tls: None,
+        limits: Default::default(),
     };
-    Backend { name: BackendName::new(&service, &role, None), service, role, destination: None, route }
+    Backend {
+        name: BackendName::new(&service, &role, None),
+        service,
+        role,
+        destination: None,
+        route,
+        edge: Default::default(),
+    }
 }
 
 /// A host whose proxy runs and knows an empty backend.

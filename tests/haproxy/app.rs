@@ -66,12 +66,28 @@ async fn serve(mut stream: TcpStream, name: &'static str, health: Arc<AtomicU16>
             tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
         }
         let status = if is_check { health.load(Ordering::Relaxed) } else { 200 };
-        let body = format!("{name}\n{head}");
-        let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        let length = head.lines().find_map(|l| l.to_lowercase().strip_prefix("content-length:")?.trim().parse().ok());
+        if read_body(&mut stream, &mut buffer, length.unwrap_or_default()).await.is_none() {
+            return;
+        }
+        let padding = if head.contains(" /big") { "x".repeat(5000) } else { String::new() };
+        let body = format!("{name}\n{head}{padding}");
+        let shown = if head.starts_with("HEAD ") { "" } else { &body };
+        let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n\r\n{shown}", body.len());
         if stream.write_all(answer.as_bytes()).await.is_err() {
             return;
         }
     }
+}
+
+async fn read_body(stream: &mut TcpStream, buffer: &mut Vec<u8>, length: usize) -> Option<()> {
+    while buffer.len() < length {
+        if stream.read_buf(buffer).await.ok()? == 0 {
+            return None;
+        }
+    }
+    buffer.drain(..length);
+    Some(())
 }
 
 async fn read_head(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<String> {

@@ -6,6 +6,7 @@ use futures::stream::BoxStream;
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc;
 use windlass::effect::{
     Engine, EngineError, EngineErrorKind, LogLine, LogStream, LogsRequest, NewContainer, PullProgress, RegistryLogin,
@@ -23,6 +24,8 @@ pub(crate) struct LocalEngine {
     pub(crate) apps: Mutex<Vec<ContainerId>>,
     /// Every container that was ever created, by name.
     pub(crate) created: Mutex<Vec<String>>,
+    /// The next start of a proxy fails.
+    pub(crate) fail_next_proxy: AtomicBool,
 }
 
 struct Process {
@@ -72,7 +75,13 @@ impl Process {
 impl LocalEngine {
     pub(crate) fn new(dir: &str) -> Self {
         let containers = Mutex::default();
-        Self { dir: dir.to_string(), containers, apps: Mutex::default(), created: Mutex::default() }
+        Self {
+            dir: dir.to_string(),
+            containers,
+            apps: Mutex::default(),
+            created: Mutex::default(),
+            fail_next_proxy: AtomicBool::default(),
+        }
     }
 
     fn with<T>(&self, id: &ContainerId, act: impl FnOnce(&mut Process) -> T) -> Result<T, EngineError> {
@@ -82,6 +91,12 @@ impl LocalEngine {
 
     fn log(&self, id: &ContainerId) -> String {
         format!("{}/{}.log", self.dir, id.short())
+    }
+
+    /// Everything that a container was made from but its secrets.
+    pub(crate) fn made_from(&self) -> String {
+        let containers = self.containers.lock().expect("not poisoned");
+        containers.values().map(|p| format!("{:?}\n", p.container)).collect()
     }
 
     pub(crate) fn output(&self) -> String {
@@ -162,11 +177,17 @@ impl Engine for LocalEngine {
         Ok(id)
     }
 
-    async fn create_like(&self, _: &ContainerId, _: &str) -> Result<ContainerId, EngineError> {
-        unused("create_like")
+    async fn create_like(&self, original: &ContainerId, name: &str) -> Result<ContainerId, EngineError> {
+        let container = self.with(original, |p| p.container.clone())?;
+        self.create(&NewContainer { name: name.to_string(), ..container }).await
     }
 
     async fn start(&self, id: &ContainerId) -> Result<(), EngineError> {
+        if self.with(id, |p| p.container.command.iter().flatten().any(|w| w == "-W"))?
+            && self.fail_next_proxy.swap(false, Ordering::Relaxed)
+        {
+            return Err(error(EngineErrorKind::Other, "no such device"));
+        }
         let log = std::fs::File::create(self.log(id)).map_err(|e| error(EngineErrorKind::Other, &e.to_string()))?;
         let both = log.try_clone().map_err(|e| error(EngineErrorKind::Other, &e.to_string()))?;
         self.with(id, |process| {

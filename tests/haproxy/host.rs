@@ -46,9 +46,11 @@ impl Host for LocalHost {
         std::fs::create_dir_all(path).map_err(|e| failed(path, &e))
     }
 
-    async fn write(&self, path: &str, content: &[u8], _mode: u32) -> Result<(), HostError> {
+    async fn write(&self, path: &str, content: &[u8], mode: u32) -> Result<(), HostError> {
         let temporary = format!("{path}.{}.tmp", self.temporary.fetch_add(1, Ordering::Relaxed));
         std::fs::write(&temporary, content).map_err(|e| failed(path, &e))?;
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        std::fs::set_permissions(&temporary, mode).map_err(|e| failed(path, &e))?;
         std::fs::rename(&temporary, path).map_err(|e| failed(path, &e))
     }
 

@@ -4,11 +4,15 @@
 //! Needs `haproxy` (Debian: `apt-get install haproxy`); the tests fail without it.
 
 mod app;
+mod certificate;
 mod client;
 mod dns;
+mod edge;
 mod engine;
 mod host;
 mod load;
+mod replace;
 mod routes;
 mod servers;
+mod tls;
 mod world;

@@ -134,7 +134,7 @@ async fn a_file_broken_by_hand_is_named_and_takes_nobody_down() {
         ("one".into(), "two".into())
     );
     // A newer windlass.
-    std::fs::write(world.file(&one), good.replacen("\"schema\":1", "\"schema\":2", 1)).unwrap();
+    std::fs::write(world.file(&one), good.replacen("\"schema\":1", "\"schema\":9", 1)).unwrap();
     let error = world.proxy.remove_route(&three.name).await.unwrap_err().to_string();
     assert!(error.contains("newer windlass"), "{error}");
 }

@@ -1,16 +1,18 @@
 //! A host with a running proxy.
 
 use crate::app::App;
+use crate::certificate::Made;
 use crate::client::{Answer, Client};
 use crate::dns::Dns;
 use crate::engine::LocalEngine;
 use crate::host::{LocalClock, LocalHost};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use windlass::effect::{Backend, Probe, Proxy, ProxySettings};
+use windlass::effect::{Backend, Probe, Proxy, ProxyError, ProxySettings};
 use windlass::fleet::{BackendName, BackendState, Holder};
 use windlass::haproxy::{HaProxy, Inside};
-use windlass::spec::{HttpCheck, Route};
+use windlass::secret::Secret;
+use windlass::spec::{EdgeFile, HttpCheck, Route, Tls};
 
 pub(crate) struct World {
     pub(crate) proxy: Arc<HaProxy>,
@@ -18,6 +20,9 @@ pub(crate) struct World {
     pub(crate) dns: Dns,
     /// Where the proxy listens.
     pub(crate) address: String,
+    /// Where it listens for HTTPS.
+    pub(crate) tls_address: String,
+    pub(crate) home: String,
     pub(crate) conf: String,
     pub(crate) settings: ProxySettings,
     _dir: tempfile::TempDir,
@@ -52,7 +57,10 @@ pub(crate) fn backend(service: &str, hosts: &[&str], prefixes: &[&str]) -> Backe
             check: HttpCheck::default(),
             response_timeout: 30,
             forward_headers: false,
+            tls: None,
+            limits: Default::default(),
         },
+        edge: Default::default(),
     }
 }
 
@@ -71,15 +79,23 @@ impl World {
         // The proxy's own name, which empty slots have.
         dns.set("windlass-proxy", std::net::Ipv4Addr::LOCALHOST);
         let address = format!("127.0.0.1:{}", free_port());
-        let inside = Inside { dir: format!("{home}/proxy"), bind: address.clone(), nameserver };
+        let tls_address = format!("127.0.0.1:{}", free_port());
+        let inside =
+            Inside { dir: format!("{home}/proxy"), bind: address.clone(), bind_tls: tls_address.clone(), nameserver };
         let engine = Arc::new(LocalEngine::new(&home));
         let host = Arc::new(LocalHost::default());
         let clock = Arc::new(LocalClock(Instant::now()));
         let proxy = HaProxy::new(host, engine.clone(), clock, &home, holder()).with_inside(inside);
-        let settings =
-            ProxySettings { image: "haproxy:2.6".into(), http_port: 80, https_port: 443, home: home.clone(), uid: 0 };
+        let settings = ProxySettings {
+            image: "haproxy:2.6".into(),
+            http_port: 80,
+            https_port: 443,
+            options: Default::default(),
+            home: home.clone(),
+            uid: 0,
+        };
         let conf = format!("{home}/proxy/conf");
-        Self { proxy: Arc::new(proxy), engine, dns, address, conf, settings, _dir: dir }
+        Self { proxy: Arc::new(proxy), engine, dns, address, tls_address, home, conf, settings, _dir: dir }
     }
 
     pub(crate) async fn app(&self, name: &'static str) -> App {
@@ -95,6 +111,45 @@ impl World {
         self.gate(backend, to).await;
         let from = from.map(|a| &a.id);
         self.proxy.switch(&backend.name, from, &to.target()).await.expect("switches");
+    }
+
+    /// A running proxy that routes `route` to an application.
+    pub(crate) async fn serving(route: &Backend, name: &'static str) -> (Self, App) {
+        let world = Self::start().await;
+        world.proxy.set_route(route).await.expect("a route");
+        let app = world.app(name).await;
+        world.release(route, None, &app).await;
+        (world, app)
+    }
+
+    pub(crate) async fn put_page(&self, backend: &Backend, page: &str) -> String {
+        use sha2::Digest;
+        let digest = hex::encode(sha2::Sha256::digest(page));
+        let content = Secret::new(page.to_string());
+        self.proxy.put_file(&backend.name, &EdgeFile::page(&digest), &content).await.expect("a page");
+        digest
+    }
+
+    /// Puts a certificate in force.
+    pub(crate) async fn certify(&self, backend: &mut Backend, made: &Made) -> Result<(), ProxyError> {
+        let file = EdgeFile::certificate(&made.certificate.sha256);
+        self.proxy.put_file(&backend.name, &file, &made.pem).await?;
+        backend.route.tls =
+            Some(Tls { certificate_pem: "CERT".to_string(), private_key_pem: "KEY".to_string(), redirect: true });
+        backend.edge.certificate = Some(made.certificate.clone());
+        self.proxy.set_route(backend).await
+    }
+
+    /// Files beside the configuration, and their modes.
+    pub(crate) fn edge_files(&self) -> Vec<(String, u32)> {
+        use std::os::unix::fs::PermissionsExt;
+        let entries = std::fs::read_dir(format!("{}/proxy/edge", self.home)).expect("the directory");
+        let file = |e: std::fs::DirEntry| {
+            (e.file_name().into_string().expect("text"), e.metadata().expect("a file").permissions().mode() & 0o777)
+        };
+        let mut files: Vec<_> = entries.map(|e| file(e.expect("an entry"))).collect();
+        files.sort();
+        files
     }
 
     pub(crate) async fn gate(&self, backend: &Backend, app: &App) {

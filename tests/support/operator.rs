@@ -83,12 +83,18 @@ pub fn config(hosts: &[&str], roles: &[&str]) -> Config {
         hosts: hosts.iter().map(address).collect(),
         accessory_hosts: Vec::new(),
         ssh: Ssh::default(),
-        proxy: ProxyRun { image: "haproxy:3.2".to_string(), http_port: 80, https_port: 443 },
+        proxy: ProxyRun {
+            image: "haproxy:3.2".to_string(),
+            http_port: 80,
+            https_port: 443,
+            options: Default::default(),
+        },
         boot: Boot::default(),
         retain: Retain { age: Duration::from_secs(3 * 86_400), at_least: 1, at_most: None },
         role_retain: BTreeMap::new(),
         deploy_timeout: Duration::from_secs(30),
         drain_timeout: Duration::from_secs(30),
+        error_pages: None,
         hooks_path: "/nowhere".into(),
         secrets_files: Vec::new(),
         variables: Default::default(),
@@ -106,6 +112,8 @@ fn spec(proxied: bool) -> RoleSpec {
         check: HttpCheck::default(),
         response_timeout: 30,
         forward_headers: false,
+        tls: None,
+        limits: Default::default(),
     };
     RoleSpec {
         command: None,
@@ -181,6 +189,7 @@ impl Operator {
             skip_unreachable: false,
             secrets: self.secrets.clone(),
             key: FingerprintKey::new(vec![7; 32]).unwrap(),
+            edge: BTreeMap::new(),
         }
     }
 
@@ -234,6 +243,7 @@ impl Operator {
             secrets,
             login: None,
             key,
+            files: BTreeMap::new(),
             clock,
             masker: windlass::mask::Masker::new(self.secrets.values()),
             sink: Arc::new(move |event: Event| {

@@ -110,7 +110,7 @@ fn keys_that_are_not_acted_on_name_the_verbs_that_refuse() {
         ("servers: [h]\nproxy: {ssl: true, host: a.b}\n", "proxy/ssl", all.clone()),
         ("servers: [h]\nasset_path: /a\n", "asset_path", all.clone()),
         ("servers: {web: {hosts: [h], proxy: false}}\nasset_path: /a\n", "asset_path", vec![]),
-        ("servers: [h]\nerror_pages_path: public\n", "error_pages_path", all.clone()),
+        ("servers: {web: {hosts: [h], proxy: false}}\nerror_pages_path: public\n", "error_pages_path", vec![]),
         ("servers: [h]\naccessories: {db: {image: x, host: h}}\n", "accessories", vec![Setup]),
         ("servers: [h]\nbuilder: {arch: amd64}\n", "builder", vec![]),
         ("servers: [h]\naliases: {a: b}\n", "aliases", vec![]),
@@ -124,13 +124,61 @@ fn keys_that_are_not_acted_on_name_the_verbs_that_refuse() {
         ("servers: [h]\nlabels: {service: x}\n", "labels/service", vec![Setup, Deploy]),
         ("servers: [h]\nregistry: {server: 'localhost:5000'}\n", "registry/server", vec![Setup, Deploy]),
         ("servers: {web: [h], api: {hosts: [h], proxy: true}}\n", "servers/web/proxy", all.clone()),
-        ("servers: [h]\nproxy: {host: '*.a.b'}\n", "proxy/host", all.clone()),
-        ("servers: [h]\nproxy: {buffering: {max_request_body: 1}}\n", "max_request_body", all),
+        ("servers: [h]\nproxy: {buffering: {max_request_body: 1}}\n", "max_request_body", vec![]),
+        ("servers: [h]\nproxy: {buffering: {memory: 1}}\n", "memory", vec![]),
     ] {
         assert_eq!(refusing(&config(text), key), verbs, "{text}");
     }
     let config = config("servers: [h]\nproxy: {host: a.b, ssl: true}\n");
     assert_eq!(config.not_acted_on[0].location, "config/deploy.yml:2");
+}
+
+#[test]
+fn a_certificate_of_ones_own_is_two_names_of_secrets() {
+    let config = config(
+        "servers: [h, i]\nproxy: {host: a.b, ssl: {certificate_pem: CERT, private_key_pem: KEY}, ssl_redirect: false}\n",
+    );
+    assert!(config.not_acted_on.is_empty(), "{:?}", config.not_acted_on);
+    let route = config.roles[0].spec.route.as_ref().unwrap();
+    let tls = route.tls.as_ref().unwrap();
+    assert_eq!((tls.certificate_pem.as_str(), tls.private_key_pem.as_str(), tls.redirect), ("CERT", "KEY", false));
+    assert!(!route.forward_headers, "with TLS nobody in front of the proxy is believed");
+    assert_eq!(config.secret_names(), ["CERT", "KEY"]);
+}
+
+#[test]
+fn how_the_proxy_runs() {
+    let run = "{bind_ips: [10.0.0.5, '[::1]', 10.0.0.5], http_port: 8080, metrics_port: 9101, log_max_size: '', \
+               options: {memory: 512m, ulimit: 'nofile=1000'}}";
+    let config = config(&format!("servers: [h]\nproxy: {{host: '*.a.b', run: {run}}}\nerror_pages_path: public\n"));
+    assert!(config.not_acted_on.is_empty(), "{:?}", config.not_acted_on);
+    let options = &config.proxy.options;
+    assert_eq!(options.bind_ips, ["10.0.0.5".parse::<std::net::IpAddr>().unwrap(), "::1".parse().unwrap()]);
+    assert_eq!((config.proxy.http_port, config.proxy.https_port, options.metrics_port), (8080, 443, Some(9101)));
+    assert_eq!((options.log_max_size.as_deref(), options.container.memory), (None, Some(512 << 20)));
+    assert!(config.error_pages.unwrap().ends_with("public"));
+    for (run, expected) in [
+        ("{bind_ips: [localhost]}", "proxy/run/bind_ips/0: should be an IP address"),
+        ("{metrics_port: 443}", "metrics_port should be another port"),
+        ("{log_max_size: lots}", "proxy/run/log_max_size: should be a size"),
+        ("{options: {user: root}}", "docker's flag --user cannot be set for the proxy"),
+        ("{options: {log-opt: a=b}}", "the proxy's log is the engine's default one"),
+        ("{options: {memori: 1}}", "docker has no flag --memori (options of the proxy)"),
+    ] {
+        let error = try_config(&format!("servers: [h]\nproxy: {{run: {run}}}\n")).unwrap_err().to_string();
+        assert!(error.contains(expected), "{run}: {error}");
+    }
+}
+
+#[test]
+fn bodies_may_be_limited_and_0_is_without_a_limit() {
+    let limits = |text: &str| {
+        let config = config(&format!("servers: [h]\nproxy: {{buffering: {{{text}}}}}\n"));
+        config.roles[0].spec.route.as_ref().unwrap().limits
+    };
+    let both = limits("max_request_body: 10_000, max_response_body: 20");
+    assert_eq!((both.request, both.response), (Some(10_000), Some(20)));
+    assert!(limits("max_request_body: 0, memory: 5").is_none());
 }
 
 #[test]

@@ -34,12 +34,18 @@ pub(super) fn config(world: &World) -> Config {
         roles: world.roles.iter().map(role).collect(),
         hosts: world.hosts.keys().map(|h| (h.clone(), address(h))).collect(),
         ssh: Ssh::default(),
-        proxy: ProxyRun { image: "haproxy:3.2".to_string(), http_port: 80, https_port: 443 },
+        proxy: ProxyRun {
+            image: "haproxy:3.2".to_string(),
+            http_port: 80,
+            https_port: 443,
+            options: Default::default(),
+        },
         boot: Boot::default(),
         retain: Retain { age: Duration::from_secs(3 * 86_400), at_least: 1, at_most: None },
         role_retain: BTreeMap::new(),
         deploy_timeout: Duration::from_secs(30),
         drain_timeout: Duration::from_secs(30),
+        error_pages: None,
         hooks_path: "/hooks".into(),
         secrets_files: Vec::new(),
         accessory_hosts: Vec::new(),
@@ -65,6 +71,7 @@ pub(super) fn request(world: &World) -> Request {
         skip_unreachable: false,
         secrets: BTreeMap::from([("KEY".to_string(), Secret::new("s1".to_string()))]),
         key: FingerprintKey::new(vec![1; 32]).unwrap(),
+        edge: BTreeMap::new(),
     }
 }
 
@@ -94,6 +101,8 @@ pub(super) fn ready(world: &World) -> Fleet {
             id: name(&"f".repeat(64)),
             running: true,
             image: "haproxy:3.2".to_string(),
+            image_id: None,
+            settings: None,
             host_ports: vec![80, 443],
         });
     }

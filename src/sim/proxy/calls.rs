@@ -4,15 +4,19 @@ use super::slots::{BackendFile, Slot};
 use crate::effect::{Backend, EngineError, NewContainer, Probe, Proxy, ProxyError, ProxySettings, Target};
 use crate::fleet::{BackendName, ProxyState, ServerRole, label};
 use crate::name::{ContainerId, ImageRef};
+use crate::secret::Secret;
 use crate::sim::call::{At, SimConnection, mutates, reads};
 use crate::sim::machine::Machine;
-use crate::spec::{ContainerOptions, Logging, PublishedPort, RestartPolicy};
+use crate::spec::{ContainerOptions, EdgeFile, Logging, PublishedPort, RestartPolicy};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// The network that the proxy and what it routes to are on.
 const NETWORK: &str = "kamal";
 const CONTAINER_NAME: &str = "windlass-proxy";
+/// Label: the digest of the settings that the container was made with.
+pub(super) const SETTINGS_LABEL: &str = "windlass.proxy.settings";
 
 /// The proxy side of a connection.
 #[derive(Debug, Clone)]
@@ -40,17 +44,22 @@ fn container(settings: &ProxySettings) -> NewContainer {
         container_port,
         protocol: "tcp".to_string(),
     };
-    let publish = vec![port(settings.http_port, 80), port(settings.https_port, 443)];
+    let web = [port(settings.http_port, 80), port(settings.https_port, 443)];
+    let metrics = settings.options.metrics_port.map(|metrics| port(metrics, metrics));
+    let published = web.into_iter().chain(metrics).filter(|_| settings.options.publish);
+    let mut options = ContainerOptions { user: Some(settings.uid.to_string()), ..settings.options.container.clone() };
+    options.publish.extend(published);
     NewContainer {
         name: CONTAINER_NAME.to_string(),
         image: settings.image.clone(),
         hostname: None,
         command: None,
         env: BTreeMap::new(),
-        labels: [(label::HOME.to_string(), settings.home.clone())].into(),
+        labels: [(label::HOME.to_string(), settings.home.clone()), (SETTINGS_LABEL.to_string(), settings.digest())]
+            .into(),
         network: NETWORK.to_string(),
         volumes: vec![format!("{0}/proxy:{0}/proxy", settings.home)],
-        options: ContainerOptions { publish, user: Some(settings.uid.to_string()), ..ContainerOptions::default() },
+        options,
         logging: Logging::default(),
         restart: RestartPolicy::UnlessStopped,
         stop_timeout: None,
@@ -63,16 +72,70 @@ fn boot(at: &mut At<'_>, settings: &ProxySettings) -> Result<(), ProxyError> {
     let id = match existing {
         Some(id) => id,
         None => {
-            if at.machine.find_image(&settings.image).is_none() {
-                let image: ImageRef = settings.image.parse().map_err(|e| failed(format!("{e}")))?;
-                let content = at.registry.find(&image, None).map_err(by_engine)?.clone();
-                at.machine.add_image(&image, content);
-            }
+            have_image(at, &settings.image)?;
             at.machine.create(container(settings), at.now).map_err(by_engine)?
         }
     };
     at.machine.proxy.container = Some(id.clone());
     at.machine.start(&id, at.now).map_err(by_engine)
+}
+
+fn have_image(at: &mut At<'_>, image: &str) -> Result<(), ProxyError> {
+    if at.machine.find_image(image).is_some() {
+        return Ok(());
+    }
+    let image: ImageRef = image.parse().map_err(|e| failed(format!("{e}")))?;
+    let content = at.registry.find(&image, None).map_err(by_engine)?.clone();
+    at.machine.add_image(&image, content);
+    Ok(())
+}
+
+/// How long nothing answers while one container takes another's place. Virtual time does not pass meanwhile.
+const GAP: Duration = Duration::from_millis(400);
+
+fn replace(at: &mut At<'_>, settings: &ProxySettings) -> Result<Duration, ProxyError> {
+    have_image(at, &settings.image)?;
+    let running = take_away(at);
+    boot(at, settings)?;
+    Ok(if running { GAP } else { Duration::ZERO })
+}
+
+/// Whether it ran.
+fn take_away(at: &mut At<'_>) -> bool {
+    let Some(id) = at.machine.proxy.container.take() else { return false };
+    let runs = at.machine.proxy.runtime.take().is_some();
+    at.machine.end(&id, 0, at.now);
+    at.machine.containers.remove(&id);
+    runs
+}
+
+fn remove(at: &mut At<'_>, keep_files: bool) -> Result<(), ProxyError> {
+    take_away(at);
+    if !keep_files {
+        at.machine.proxy.files.clear();
+        at.machine.proxy.edge_files.clear();
+    }
+    Ok(())
+}
+
+/// What a route needs has to be there before it is in force.
+fn has_what_it_needs(at: &At<'_>, backend: &Backend) -> Result<(), ProxyError> {
+    if backend.route.tls.is_some() && backend.edge.certificate.is_none() {
+        return Err(ProxyError::Refused(format!("{} wants HTTPS and has no certificate", backend.name)));
+    }
+    let there = |file: &EdgeFile| at.machine.proxy.edge_files.contains(&(backend.name.clone(), file.clone()));
+    match backend.edge.files().into_iter().find(|file| !there(file)) {
+        Some(file) => Err(ProxyError::Refused(format!("the file {} of {} is not there", file.sha256, backend.name))),
+        None => Ok(()),
+    }
+}
+
+fn forget_files(at: &mut At<'_>, backend: &BackendName, files: &[EdgeFile]) -> Result<(), ProxyError> {
+    let in_use = at.machine.proxy.files.get(backend).map(|f| f.backend.edge.files()).unwrap_or_default();
+    for file in files.iter().filter(|file| !in_use.contains(file)) {
+        at.machine.proxy.edge_files.remove(&(backend.clone(), file.clone()));
+    }
+    Ok(())
 }
 
 /// Writes a backend's file and reloads, unless it says so already.
@@ -85,6 +148,7 @@ fn set_route(at: &mut At<'_>, backend: &Backend) -> Result<(), ProxyError> {
         return Ok(());
     }
     let active = old.and_then(|file| file.active.clone());
+    has_what_it_needs(at, backend)?;
     at.machine.proxy.files.insert(backend.name.clone(), BackendFile { backend: backend.clone(), active });
     reload(at);
     Ok(())
@@ -174,6 +238,32 @@ impl Proxy for SimProxy {
 
     async fn boot(&self, settings: &ProxySettings) -> Result<(), ProxyError> {
         self.connection.call(mutates("proxy.boot"), settings.image.clone(), |at| boot(at, settings)).await
+    }
+
+    async fn replace(&self, settings: &ProxySettings, _grace: Duration) -> Result<Duration, ProxyError> {
+        self.connection.call(mutates("proxy.replace"), settings.image.clone(), |at| replace(at, settings)).await
+    }
+
+    async fn remove(&self, keep_files: bool) -> Result<(), ProxyError> {
+        self.connection.call(mutates("proxy.remove"), keep_files.to_string(), |at| remove(at, keep_files)).await
+    }
+
+    async fn put_file(
+        &self,
+        backend: &BackendName,
+        file: &EdgeFile,
+        _content: &Secret<String>,
+    ) -> Result<(), ProxyError> {
+        let put = |at: &mut At<'_>| {
+            at.machine.proxy.edge_files.insert((backend.clone(), file.clone()));
+            Ok(())
+        };
+        self.connection.call(mutates("proxy.put_file"), format!("{backend} {}", file.sha256), put).await
+    }
+
+    async fn forget_files(&self, backend: &BackendName, files: &[EdgeFile]) -> Result<(), ProxyError> {
+        let forget = |at: &mut At<'_>| forget_files(at, backend, files);
+        self.connection.call(mutates("proxy.forget_files"), backend.to_string(), forget).await
     }
 
     async fn set_route(&self, backend: &Backend) -> Result<(), ProxyError> {

@@ -5,7 +5,8 @@ use crate::effect::{Backend, Target};
 use crate::fleet::{BackendName, BackendState, ProxyContainer, ProxyState, Server, ServerRole};
 use crate::name::ContainerId;
 use crate::sim::machine::Machine;
-use std::collections::BTreeMap;
+use crate::spec::EdgeFile;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Slots of a backend: one that serves, one that comes, and room for what interrupted runs left behind.
@@ -53,6 +54,8 @@ pub(in crate::sim) struct ProxyBox {
     pub(in crate::sim) files: BTreeMap<BackendName, BackendFile>,
     /// While it runs.
     pub(in crate::sim) runtime: Option<BTreeMap<BackendName, Vec<Slot>>>,
+    /// Certificates and pages.
+    pub(in crate::sim) edge_files: BTreeSet<(BackendName, EdgeFile)>,
     /// Reloads so far.
     pub(in crate::sim) reloads: u64,
 }
@@ -128,13 +131,16 @@ impl Machine {
             id: c.id.clone(),
             running: c.is_running(),
             image: c.made_from.image.clone(),
+            image_id: Some(c.image_id.clone()),
+            settings: c.made_from.labels.get(super::calls::SETTINGS_LABEL).cloned(),
             host_ports: c.made_from.options.publish.iter().filter_map(|port| port.host_port).collect(),
         });
         let state = |(name, file): (&BackendName, &BackendFile)| {
             let slots = self.proxy.runtime.iter().filter_map(|runtime| runtime.get(name)).flatten();
             let servers = slots.enumerate().map(|(n, slot)| self.server(n, slot, now)).collect();
             let file_active = file.active.as_ref().map(|target| target.container.clone());
-            (name.clone(), BackendState { route: file.backend.route.clone(), file_active, servers })
+            let (route, edge) = (file.backend.route.clone(), file.backend.edge.clone());
+            (name.clone(), BackendState { route, edge, file_active, servers })
         };
         ProxyState { container, backends: self.proxy.files.iter().map(state).collect(), unreadable: None }
     }
