@@ -192,6 +192,10 @@ impl Planner<'_> {
                 continue;
             };
             prepare::proxy_is_readable(&work.host, facts)?;
+            if !facts.proxy.container.as_ref().is_some_and(|c| c.running) {
+                return Err(Refusal::new(format!("the proxy on {} does not run; nothing was changed", work.host))
+                    .hint("`windlass proxy boot` starts it"));
+            }
             let now = self.situation.as_backend(&role.name, &state.route, &state.edge);
             let Some(backend) = wanted(role, &now)? else { continue };
             work.prepare.extend(edge::upload(&name, &now.edge, &backend.edge));

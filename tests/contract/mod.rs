@@ -145,7 +145,10 @@ macro_rules! suite {
             no_proxy_is_an_empty_state, boot_and_set_route_are_idempotent, a_healthy_container_passes_the_gate,
             an_unhealthy_one_does_not, a_crashing_one_does_not, switch_moves_and_refuses_what_moved,
             the_old_one_drains_and_unloads, a_slot_forgets_its_previous_occupant, a_removed_route_is_gone,
-            a_removed_route_can_still_be_asked_what_is_in_flight);
+            a_removed_route_can_still_be_asked_what_is_in_flight,
+
+            an_edge_needs_its_files_and_survives_what_follows, https_needs_a_certificate,
+            a_replaced_proxy_routes_as_before, a_removed_proxy_comes_back_or_forgets);
     };
     (@each $attribute:meta, $world:expr, $group:ident: $($case:ident),* $(,)?) => {
         mod $group {

@@ -1,10 +1,12 @@
 //! The proxy: gate, switch, drain.
 
 use super::{World, created, eventually, inspect, plan, pulled};
+use std::time::Duration;
 use windlass::effect::{Backend, Node, Probe, ProxyError, Target};
 use windlass::fleet::{BackendName, ServerRole};
 use windlass::name::{ContainerId, ImageRef};
-use windlass::spec::{HttpCheck, Route};
+use windlass::secret::Secret;
+use windlass::spec::{EdgeFile, HttpCheck, Maintenance, Route};
 
 fn backend(world: &dyn World) -> Backend {
     let service = world.name().parse().expect("a service name");
@@ -192,4 +194,76 @@ pub(crate) async fn a_removed_route_can_still_be_asked_what_is_in_flight(world: 
     node.proxy.remove_route(&backend).await.unwrap();
     let idle = async || (node.proxy.in_flight(&backend, &a.container).await.unwrap() == 0).then_some(());
     eventually("nothing is in flight to what is no longer routed to", idle).await;
+}
+
+/// A page and its digest.
+const PAGE: (&str, &str) = ("<p>closed</p>", "9a2d9a67a7ae7ad4d56a0ad2b7c3e1b8a2a4d2b7c1a4bbd1d5a1a9f6a3c4e5f6");
+
+pub(crate) async fn an_edge_needs_its_files_and_survives_what_follows(world: &dyn World) {
+    let (node, name) = routed(world).await;
+    let a = started(world, &node, &world.healthy_image(), "a").await;
+    loaded(&node, &name, &a).await;
+    node.proxy.switch(&name, None, &a).await.unwrap();
+    let mut closed = backend(world);
+    let since = jiff::Timestamp::UNIX_EPOCH;
+    closed.edge.maintenance = Some(Maintenance { page: PAGE.1.to_string(), message: None, since });
+    let refused = node.proxy.set_route(&closed).await;
+    assert!(matches!(refused, Err(ProxyError::Refused(_))), "its page is not there: {refused:?}");
+    assert!(node.proxy.observe().await.unwrap().backends[&name].edge.is_empty());
+    let page = EdgeFile::page(PAGE.1);
+    node.proxy.put_file(&name, &page, &Secret::new(PAGE.0.to_string())).await.unwrap();
+    node.proxy.set_route(&closed).await.unwrap();
+    // What is in use is never removed.
+    node.proxy.forget_files(&name, std::slice::from_ref(&page)).await.unwrap();
+    let b = started(world, &node, &world.healthy_image(), "b").await;
+    loaded(&node, &name, &b).await;
+    node.proxy.switch(&name, Some(&a.container), &b).await.unwrap();
+    assert_eq!(node.proxy.observe().await.unwrap().backends[&name].edge, closed.edge);
+    node.proxy.set_route(&backend(world)).await.unwrap();
+    assert_eq!(active(&node, &name).await.0, Some(b.container));
+    node.proxy.forget_files(&name, std::slice::from_ref(&page)).await.unwrap();
+    node.proxy.forget_files(&name, std::slice::from_ref(&page)).await.expect("again is fine");
+    let refused = node.proxy.set_route(&closed).await;
+    assert!(matches!(refused, Err(ProxyError::Refused(_))), "its page is gone: {refused:?}");
+}
+
+pub(crate) async fn https_needs_a_certificate(world: &dyn World) {
+    let (node, name) = routed(world).await;
+    let mut wanted = backend(world);
+    let secret = |text: &str| text.to_string();
+    wanted.route.tls =
+        Some(windlass::spec::Tls { certificate_pem: secret("CERT"), private_key_pem: secret("KEY"), redirect: true });
+    let refused = node.proxy.set_route(&wanted).await;
+    assert!(matches!(refused, Err(ProxyError::Refused(_))), "{refused:?}");
+    assert_eq!(node.proxy.observe().await.unwrap().backends[&name].route.tls, None);
+}
+
+pub(crate) async fn a_replaced_proxy_routes_as_before(world: &dyn World) {
+    let (node, name) = routed(world).await;
+    let a = started(world, &node, &world.healthy_image(), "a").await;
+    loaded(&node, &name, &a).await;
+    node.proxy.switch(&name, None, &a).await.unwrap();
+    let before = node.proxy.observe().await.unwrap().container.expect("it has a container");
+    let mut settings = world.proxy_settings();
+    assert_eq!(before.settings, Some(settings.digest()));
+    settings.options.log_max_size = Some("1m".to_string());
+    let gap = node.proxy.replace(&settings, Duration::from_secs(1)).await.expect("it is replaced");
+    assert!(gap > Duration::ZERO, "nothing answered for a moment");
+    let after = node.proxy.observe().await.unwrap().container.expect("it has a container");
+    assert!(after.running && after.id != before.id, "{after:?}");
+    assert_eq!(after.settings, Some(settings.digest()));
+    assert_eq!(active(&node, &name).await, (Some(a.container.clone()), Some(a.container)));
+}
+
+pub(crate) async fn a_removed_proxy_comes_back_or_forgets(world: &dyn World) {
+    let (node, name) = routed(world).await;
+    node.proxy.remove(true).await.unwrap();
+    node.proxy.remove(true).await.expect("again is fine");
+    let state = node.proxy.observe().await.unwrap();
+    assert!(state.container.is_none() && state.backends.contains_key(&name), "{state:?}");
+    node.proxy.boot(&world.proxy_settings()).await.unwrap();
+    assert_eq!(active(&node, &name).await, (None, None));
+    node.proxy.remove(false).await.unwrap();
+    let state = node.proxy.observe().await.unwrap();
+    assert_eq!((state.container, state.backends.len(), state.unreadable), (None, 0, None));
 }

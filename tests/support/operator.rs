@@ -15,13 +15,13 @@ use windlass::history::History;
 use windlass::name::{HostName, RoleName};
 use windlass::observe::{self, Connections};
 use windlass::plan::{
-    self, DeployRequest, MarkRequest, Marking, Plan, PruneRequest, Refusal, RemoveRequest, Request, RollbackRequest,
-    Scope,
+    self, DeployRequest, MarkRequest, Marking, Plan, ProxyRequest, ProxyWork, PruneRequest, Refusal, RemoveRequest,
+    Request, RollbackRequest, Scope, WantedEdge,
 };
 use windlass::release::FingerprintKey;
 use windlass::secret::Secret;
 use windlass::sim::{ImageBehaviour, SimFleet};
-use windlass::spec::{ContainerOptions, Env, HttpCheck, Logging, RestartPolicy, RoleSpec, Route};
+use windlass::spec::{ContainerOptions, EdgeFile, Env, HttpCheck, Logging, RestartPolicy, RoleSpec, Route};
 
 /// Parses a name of any kind.
 pub fn name<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
@@ -32,6 +32,9 @@ pub struct Operator {
     pub world: SimFleet,
     pub config: Config,
     pub secrets: BTreeMap<String, Secret<String>>,
+    /// Certificates and pages by role, and their contents.
+    pub edge: BTreeMap<RoleName, WantedEdge>,
+    pub files: BTreeMap<EdgeFile, Secret<String>>,
     pub events: Arc<Mutex<Vec<Event>>>,
     pub cancel: CancellationToken,
     /// Ctrl-C at the first event that this is true of.
@@ -163,6 +166,8 @@ impl Operator {
             world,
             config,
             secrets: BTreeMap::from([("KEY".to_string(), Secret::new("s1".to_string()))]),
+            edge: BTreeMap::new(),
+            files: BTreeMap::new(),
             events: Arc::default(),
             cancel: CancellationToken::new(),
             interrupt_at: None,
@@ -189,7 +194,7 @@ impl Operator {
             skip_unreachable: false,
             secrets: self.secrets.clone(),
             key: FingerprintKey::new(vec![7; 32]).unwrap(),
-            edge: BTreeMap::new(),
+            edge: self.edge.clone(),
         }
     }
 
@@ -243,7 +248,7 @@ impl Operator {
             secrets,
             login: None,
             key,
-            files: BTreeMap::new(),
+            files: self.files.clone(),
             clock,
             masker: windlass::mask::Masker::new(self.secrets.values()),
             sink: Arc::new(move |event: Event| {
@@ -285,6 +290,14 @@ impl Operator {
         self.carry_out(self.request(), |fleet, request| {
             let request = RollbackRequest { request, target: target.map(str::to_string), current_config };
             plan::rollback(&self.config, fleet, &request)
+        })
+        .await
+    }
+
+    /// `windlass proxy …`, `windlass app maintenance|live`.
+    pub async fn proxy(&self, work: ProxyWork) -> Ended {
+        self.carry_out(self.request(), |fleet, request| {
+            plan::proxy(&self.config, fleet, &ProxyRequest { request, work })
         })
         .await
     }
