@@ -79,6 +79,16 @@ fn every_command_explains_itself_with_examples() {
         "app",
         "app containers",
         "app logs",
+        "app maintenance",
+        "app live",
+        "proxy",
+        "proxy boot",
+        "proxy reboot",
+        "proxy upgrade",
+        "proxy certs",
+        "proxy details",
+        "proxy logs",
+        "proxy remove",
         "docs",
         "version",
     ];
@@ -116,7 +126,7 @@ fn an_unknown_command_gets_a_suggestion() {
     --- stderr
     error: unrecognized subcommand 'depoly'
 
-      tip: some similar subcommands exist: 'redeploy', 'deploy'
+      tip: some similar subcommands exist: 'proxy', 'redeploy', 'deploy'
 
     Usage: windlass [OPTIONS] <COMMAND>
 
@@ -322,4 +332,48 @@ fn plain_output_never_has_an_escape_sequence() {
         let all = [output.stdout, output.stderr].concat();
         assert!(!all.contains(&0x1b), "{arguments:?}: {}", String::from_utf8_lossy(&all));
     }
+}
+
+#[test]
+fn certificates_that_nobody_gave_are_refused_with_a_way_on() {
+    let text = format!("{REFUSING}proxy:\n  host: shop.example.com\n  ssl: true\n");
+    insta::assert_snapshot!(run_in(&text, &["deploy", "--version", "v1"]), @r"
+    exit 3
+    --- stderr
+    error: this configuration asks for things that windlass does not do yet:
+      config/deploy.yml:11: proxy/ssl: windlass does not fetch certificates (Let's Encrypt): give it your own with `ssl: {certificate_pem: NAME, private_key_pem: NAME}`, the names of two secrets (`windlass docs proxy`), or terminate TLS in front of the hosts and set `proxy: {ssl: false}` below `x-windlass`
+    hint: take the keys out, or override them under `x-windlass:`, which only windlass reads
+    ");
+}
+
+#[test]
+fn a_certificate_and_its_key_are_judged_before_a_host_is_asked() {
+    let dir = project(&format!(
+        "{REFUSING}proxy:\n  host: shop.example.com\n  ssl: {{certificate_pem: CERT, private_key_pem: KEY}}\n"
+    ));
+    let made = || rcgen::generate_simple_self_signed(vec!["shop.example.com".to_string()]).expect("a certificate");
+    let (one, other) = (made(), made());
+    let secrets = |certificate: &str, key: &str| {
+        std::fs::create_dir_all(dir.path().join(".windlass")).expect(".windlass");
+        let text = format!("CERT='{certificate}'\nKEY='{key}'\n");
+        std::fs::write(dir.path().join(".windlass/secrets"), text).expect("secrets");
+    };
+    let mut said = String::new();
+    for (certificate, key) in [(one.cert.pem(), other.signing_key.serialize_pem()), (one.cert.pem(), String::new())] {
+        secrets(&certificate, &key);
+        said += &shown(&windlass(dir.path(), &["proxy", "certs"]), dir.path());
+    }
+    insta::assert_snapshot!(said, @r"
+    exit 3
+    --- stderr
+    error: proxy/ssl of role web: the key in secret `KEY` does not belong to the certificate in secret `CERT`
+    hint: take both from the same renewal; nothing was changed
+    exit 3
+    --- stderr
+    error: proxy/ssl of role web: secret `KEY` holds no private key
+    hint: it should hold the lines from -----BEGIN PRIVATE KEY----- to -----END PRIVATE KEY-----, for example with `NAME=$(cat privkey.pem)`
+    ");
+    secrets(&one.cert.pem(), &one.signing_key.serialize_pem());
+    let output = windlass(dir.path(), &["proxy", "certs"]);
+    assert_eq!(output.status.code(), Some(4), "now the host is asked, and refuses");
 }

@@ -28,12 +28,13 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("render", &["event", "fleet", "history", "mask", "name", "plan", "release"]),
     ("ssh", &["effect", "fleet"]),
     ("docker", &["effect", "fleet", "name", "secret", "spec"]),
-    ("haproxy", &["effect", "fleet", "name", "spec"]),
+    ("haproxy", &["effect", "fleet", "name", "secret", "spec"]),
     ("real", &["config", "docker", "effect", "fleet", "haproxy", "name", "ssh"]),
     ("sim", &["effect", "fleet", "name", "secret", "spec"]),
     (
         "cli",
         &[
+            "certificate",
             "config",
             "effect",
             "event",
@@ -50,7 +51,6 @@ const ROOMS: &[(&str, &[&str])] = &[
             "render",
             "secret",
             "spec",
-            "certificate",
         ],
     ),
 ];

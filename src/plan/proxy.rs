@@ -93,6 +93,7 @@ impl Planner<'_> {
             ProxyWork::Upgrade { image, grace } => self.replace(&mut work, facts, image.as_ref(), *grace, false)?,
             ProxyWork::Remove { .. } => self.remove(&mut work, facts),
             ProxyWork::Certificates => {
+                self.judge(&mut work, facts)?;
                 self.each_backend(&mut work, facts, &|role, backend| self.certified(role, backend))?
             }
             ProxyWork::Maintenance { .. } | ProxyWork::Live => {
@@ -201,6 +202,18 @@ impl Planner<'_> {
             work.prepare.extend(edge::upload(&name, &now.edge, &backend.edge));
             work.retire.extend(edge::forget(&name, &now.edge, &backend.edge));
             work.change.extend(edge::set_route(now, backend));
+        }
+        Ok(())
+    }
+
+    /// What is wrong with a certificate ends the run before it begins.
+    fn judge(&self, work: &mut HostWork, facts: &HostFacts) -> Result<(), Refusal> {
+        for role in self.roles(&work.host) {
+            let (asked, route) = (self.request.request.edge.get(&role.name), role.spec.route.as_ref());
+            let Some((asked, route)) = asked.zip(route) else { continue };
+            let now = self.situation.edge(facts, &role.name).now;
+            let serves = now.certificate.is_some() && now.certificate == asked.certificate;
+            work.notes.extend(edge::judge(role.name.as_str(), asked, &route.hosts, serves, self.request.request.at)?);
         }
         Ok(())
     }
