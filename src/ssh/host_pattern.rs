@@ -35,11 +35,15 @@ fn hashed(salt: &[u8], name: &str) -> Option<[u8; 20]> {
     Some(mac.finalize().into_bytes().into())
 }
 
-/// `*` is any run of characters, `?` any one; everything else (`[` too) is itself, in any case.
-/// Linear in practice: only the last `*` is ever tried again.
+/// A pattern in any case against a name in lower case.
 fn glob(pattern: &str, name: &str) -> bool {
-    let pattern = pattern.to_ascii_lowercase().into_bytes();
-    let name = name.as_bytes();
+    wildcard(&pattern.to_ascii_lowercase(), name)
+}
+
+/// `*` is any run of characters, `?` any one; everything else (`[` too) is itself.
+/// Linear in practice: only the last `*` is ever tried again.
+pub(super) fn wildcard(pattern: &str, name: &str) -> bool {
+    let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
     let (mut p, mut n) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
     while n < name.len() {

@@ -17,6 +17,7 @@ mod lease_talk;
 mod quickack;
 mod script;
 mod settings;
+mod ssh_config;
 mod stream;
 mod watcher;
 
@@ -27,4 +28,5 @@ pub use exec::{Command, Output};
 pub use host::SshHost;
 pub use known_hosts::KnownHosts;
 pub use settings::{Endpoint, Settings};
+pub use ssh_config::{AgentChoice, Asked, HostOptions, Jump, Proxy, SshConfig, SshConfigError};
 pub use stream::ByteStream;
