@@ -26,7 +26,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("observe", &["effect", "event", "fleet", "journal", "name"]),
     ("execute", &["effect", "event", "fleet", "journal", "mask", "name", "plan", "release", "secret", "spec"]),
     ("render", &["event", "fleet", "history", "mask", "name", "plan", "release"]),
-    ("ssh", &["effect", "fleet"]),
+    ("ssh", &["effect", "fleet", "secret"]),
     ("docker", &["effect", "fleet", "name", "secret", "spec"]),
     ("haproxy", &["effect", "fleet", "name", "secret", "spec"]),
     ("real", &["config", "docker", "effect", "fleet", "haproxy", "name", "ssh"]),

@@ -53,19 +53,12 @@ pub(super) async fn open(
 }
 
 /// SHA256 fingerprint of the key.
-pub(super) fn fingerprint(identity: &AgentIdentity) -> String {
+fn fingerprint(identity: &AgentIdentity) -> String {
     identity.public_key().fingerprint(HashAlg::Sha256).to_string()
-}
-
-/// Distinct for a key and for a certificate of it: sshd judges them apart.
-pub(super) fn offer_name(identity: &AgentIdentity) -> String {
-    match identity {
-        AgentIdentity::PublicKey { .. } => fingerprint(identity),
-        AgentIdentity::Certificate { .. } => format!("{} certificate", fingerprint(identity)),
-    }
 }
 
 /// For people.
 pub(super) fn describe(identity: &AgentIdentity) -> String {
-    format!("{} ({})", offer_name(identity), identity.comment())
+    let certificate = if matches!(identity, AgentIdentity::Certificate { .. }) { " certificate" } else { "" };
+    format!("{}{certificate} ({})", fingerprint(identity), identity.comment())
 }

@@ -1,112 +1,133 @@
-//! Logging in with keys: those of the configuration, then the agent's, then the default identities.
+//! Logging in with keys: those that are named, then the agent's, then the default identities.
 //!
 //! sshd ends the connection after MaxAuthTries (6) refused keys, so no key is offered twice and the likeliest go first.
 
 use super::agent::{self, Agent};
 use super::error::SshError;
-use super::key_file::{KeyFile, Loaded};
+use super::key_file::{self, KeyFile, Loaded};
+use super::offer::{Attempt, Offer};
+use super::passphrase::Unlocker;
 use super::settings::{Endpoint, Settings};
+use super::signer::Signer;
 use super::watcher::{Fate, Watcher};
-use russh::MethodKind;
-use russh::client::{AuthResult, Handle};
+use russh::client::Handle;
+use russh::keys::Certificate;
 use russh::keys::agent::AgentIdentity;
-use russh::keys::{Algorithm, HashAlg, PrivateKeyWithHashAlg};
-use std::time::Duration;
-
-/// For one key from a file: two round trips.
-const KEY_DEADLINE: Duration = Duration::from_secs(15);
-/// For one key of the agent: it may ask its user to confirm.
-const AGENT_DEADLINE: Duration = Duration::from_secs(60);
-
-/// How one attempt ended.
-enum Outcome {
-    Accepted,
-    /// Try the next key.
-    Refused(String),
-    /// No further attempt can succeed; the hint says why.
-    Over(String, String),
-}
+use std::path::PathBuf;
 
 /// Logs in, or says what was tried.
 pub(super) async fn login(
     handle: &mut Handle<Watcher>,
     endpoint: &Endpoint,
     settings: &Settings,
+    unlocker: &Unlocker,
     fate: &Fate,
 ) -> Result<(), SshError> {
-    let mut attempt = Attempt { handle, endpoint, fate, tried: Vec::new(), offered: Vec::new(), hint: None };
     let mut about_agent = Vec::new();
-    let (mut agent, mut identities) = agent::open(settings.agent.as_deref(), attempt.handle, &mut about_agent).await;
-    if attempt.key_files(&settings.keys, true, &mut agent, &identities).await? {
+    let (agent, identities) = agent::open(settings.agent.as_deref(), handle, &mut about_agent).await;
+    let mut login =
+        Login { attempt: Attempt::new(handle, endpoint, fate), unlocker, agent, identities, certificates: Vec::new() };
+    login.read_certificates(&settings.certificates);
+    if login.key_data(settings).await? || login.key_files(&settings.keys, true).await? {
         return Ok(());
     }
-    if settings.keys_only {
-        return Err(attempt.failure());
+    let named = !settings.keys.is_empty() || !settings.key_data.is_empty();
+    if !settings.keys_only {
+        login.attempt.tried.append(&mut about_agent);
+        if login.agent_keys().await? {
+            return Ok(());
+        }
     }
-    attempt.tried.append(&mut about_agent);
-    identities.retain(|i| !attempt.was_offered(i));
-    if let Some(agent) = agent.as_mut()
-        && attempt.agent_keys(agent, &identities).await?
-    {
+    if !named && login.key_files(&settings.default_identities, false).await? {
         return Ok(());
     }
-    if settings.keys.is_empty()
-        && attempt.key_files(&settings.default_identities, false, &mut agent, &identities).await?
-    {
-        return Ok(());
-    }
-    Err(attempt.failure())
+    Err(login.attempt.failure().await)
 }
 
 /// The state of one login.
-struct Attempt<'a> {
-    handle: &'a mut Handle<Watcher>,
-    endpoint: &'a Endpoint,
-    fate: &'a Fate,
-    tried: Vec<String>,
-    offered: Vec<String>,
-    hint: Option<String>,
+struct Login<'a> {
+    attempt: Attempt<'a>,
+    unlocker: &'a Unlocker,
+    agent: Option<Agent>,
+    identities: Vec<AgentIdentity>,
+    /// Of CertificateFile, with where each is from.
+    certificates: Vec<(String, Certificate)>,
 }
 
-impl Attempt<'_> {
-    /// Offers key files; true once one is accepted.
-    async fn key_files(
-        &mut self,
-        files: &[std::path::PathBuf],
-        named: bool,
-        agent: &mut Option<Agent>,
-        identities: &[AgentIdentity],
-    ) -> Result<bool, SshError> {
+impl Login<'_> {
+    fn read_certificates(&mut self, files: &[PathBuf]) {
+        for file in files {
+            let name = file.display().to_string();
+            match key_file::certificate(file) {
+                Ok(certificate) => self.certificates.push((name, certificate)),
+                Err(reason) => self.attempt.tried.push(format!("{name}: {reason}")),
+            }
+        }
+    }
+
+    async fn key_data(&mut self, settings: &Settings) -> Result<bool, SshError> {
+        for key in &settings.key_data {
+            if self.key(&key.name, Loaded::from_text(&key.text), None, true).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn key_files(&mut self, files: &[PathBuf], named: bool) -> Result<bool, SshError> {
         for path in files {
             let file = KeyFile::load(path).await;
-            let outcome = match file.loaded {
-                Loaded::Missing if !named => continue,
-                Loaded::Missing => Outcome::Refused("no such file".to_string()),
-                Loaded::Unreadable(reason) => Outcome::Refused(reason),
-                Loaded::Key(_) | Loaded::Encrypted(Some(_)) if !self.offer(&file.fingerprint()) => continue,
-                Loaded::Key(key) => {
-                    let hash = self.rsa_hash(&key.algorithm()).await;
-                    let user = self.endpoint.user.clone();
-                    let call = self.handle.authenticate_publickey(user, PrivateKeyWithHashAlg::new(key, hash));
-                    match tokio::time::timeout(KEY_DEADLINE, call).await {
-                        Ok(Ok(result)) => self.judge(result),
-                        Ok(Err(e)) => self.over(&e.to_string()),
-                        Err(_) => self.over("no answer within 15 s"),
-                    }
+            if self.key(&path.display().to_string(), file.loaded, file.certificate, named).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Offers the key's certificates and then the key itself; true once one is accepted.
+    async fn key(
+        &mut self,
+        name: &str,
+        loaded: Loaded,
+        beside: Option<Certificate>,
+        named: bool,
+    ) -> Result<bool, SshError> {
+        match &loaded {
+            Loaded::Missing if !named => return Ok(false),
+            Loaded::Missing => return self.attempt.refused(name, "no such file"),
+            Loaded::Unreadable(reason) => return self.attempt.refused(name, reason),
+            _ => {}
+        }
+        let public = match loaded.public() {
+            Some(public) => public,
+            // An old format without a `.pub` beside: its owner has to unlock it before it can even be offered.
+            None => match &loaded {
+                Loaded::Locked(_, text) => match self.unlocker.unlock(name, text).await {
+                    Ok(key) => key.public_key().clone(),
+                    Err(reason) => return self.attempt.refused(name, &locked(&reason, name)),
+                },
+                _ => return Ok(false),
+            },
+        };
+        let mine = |c: &Certificate| c.public_key() == public.key_data();
+        let named_ones = self.certificates.iter().filter(|(_, c)| mine(c)).cloned();
+        let beside = beside.filter(mine).map(|c| (format!("{name}-cert.pub"), c));
+        let mut offers: Vec<_> = named_ones.chain(beside).map(|(n, c)| Offer::certificate(n, c)).collect();
+        offers.push(Offer::key(name.to_string(), public.clone()));
+        let held = self.identities.iter().find(|i| i.public_key().key_data() == public.key_data()).cloned();
+        for offer in offers {
+            let signer = match (&loaded, held.clone(), self.agent.as_mut()) {
+                (Loaded::Key(key), _, _) => Signer::Key(key.clone()),
+                (_, Some(identity), Some(agent)) => Signer::Agent(agent, plain(identity)),
+                (Loaded::Locked(_, text), _, _) if self.unlocker.can_ask() => {
+                    Signer::Locked(self.unlocker, name.to_string(), text.clone())
                 }
-                Loaded::Encrypted(public) => {
-                    let fingerprint = public.map(|k| k.fingerprint(HashAlg::Sha256).to_string());
-                    let held = identities.iter().find(|i| Some(agent::fingerprint(i)) == fingerprint);
-                    match (agent.as_mut(), held) {
-                        (Some(agent), Some(identity)) => self.sign_with_agent(agent, identity).await,
-                        _ => Outcome::Refused(format!(
-                            "protected by a passphrase and not in the agent: run ssh-add {}",
-                            path.display()
-                        )),
-                    }
+                (Loaded::Locked(..), _, _) => {
+                    return self.attempt.refused(name, &locked("there is no terminal to ask for it on", name));
                 }
+                _ => return self.attempt.refused(name, "only its public half is here, and the agent does not hold it"),
             };
-            if self.note(path.display().to_string(), outcome)? {
+            if self.attempt.offer(offer, signer).await? {
                 return Ok(true);
             }
         }
@@ -114,119 +135,36 @@ impl Attempt<'_> {
     }
 
     /// Offers the agent's keys; true once one is accepted.
-    async fn agent_keys(&mut self, agent: &mut Agent, identities: &[AgentIdentity]) -> Result<bool, SshError> {
-        for identity in identities {
-            if !self.offer(&agent::offer_name(identity)) {
-                continue;
+    async fn agent_keys(&mut self) -> Result<bool, SshError> {
+        let Some(agent) = self.agent.as_mut() else { return Ok(false) };
+        for identity in &self.identities {
+            let held = identity.public_key();
+            let named = self.certificates.iter().filter(|(_, c)| c.public_key() == held.key_data()).cloned();
+            for (name, certificate) in named {
+                let signer = Signer::Agent(agent, plain(identity.clone()));
+                if self.attempt.offer(Offer::certificate(name, certificate), signer).await? {
+                    return Ok(true);
+                }
             }
-            let outcome = self.sign_with_agent(agent, identity).await;
-            if self.note(format!("agent key {}", agent::describe(identity)), outcome)? {
+            let name = format!("agent key {}", agent::describe(identity));
+            let offer = match identity {
+                AgentIdentity::PublicKey { key, .. } => Offer::key(name, key.clone()),
+                AgentIdentity::Certificate { certificate, .. } => Offer::certificate(name, certificate.clone()),
+            };
+            if self.attempt.offer(offer, Signer::Agent(agent, Box::new(identity.clone()))).await? {
                 return Ok(true);
             }
         }
         Ok(false)
     }
+}
 
-    async fn sign_with_agent(&mut self, agent: &mut Agent, identity: &AgentIdentity) -> Outcome {
-        let hash = self.rsa_hash(&identity.public_key().algorithm()).await;
-        let user = self.endpoint.user.clone();
-        let call = async {
-            match identity {
-                AgentIdentity::PublicKey { key, .. } => {
-                    self.handle.authenticate_publickey_with(user, key.clone(), hash, agent).await
-                }
-                AgentIdentity::Certificate { certificate, .. } => {
-                    self.handle.authenticate_certificate_with(user, certificate.clone(), hash, agent).await
-                }
-            }
-        };
-        match tokio::time::timeout(AGENT_DEADLINE, call).await {
-            Ok(Ok(result)) => self.judge(result),
-            Ok(Err(russh::AgentAuthError::Key(e))) => Outcome::Refused(format!("the agent did not sign: {e}")),
-            Ok(Err(russh::AgentAuthError::Send(_))) => self.over("connection closed"),
-            Err(_) => self.over("the agent did not answer within 60 s"),
-        }
-    }
+/// The key alone: the agent may not hold the certificate that is offered.
+fn plain(identity: AgentIdentity) -> Box<AgentIdentity> {
+    let comment = identity.comment().to_string();
+    Box::new(AgentIdentity::PublicKey { key: identity.public_key().into_owned(), comment })
+}
 
-    /// SHA-1 signatures are refused by every sshd of today; other algorithms have no choice of hash.
-    async fn rsa_hash(&mut self, algorithm: &Algorithm) -> Option<HashAlg> {
-        if !matches!(algorithm, Algorithm::Rsa { .. }) {
-            return None;
-        }
-        match self.handle.best_supported_rsa_hash().await {
-            Ok(Some(best)) => best,
-            // The server did not say; every one since OpenSSH 7.2 knows this one.
-            Ok(None) | Err(_) => Some(HashAlg::Sha256),
-        }
-    }
-
-    fn judge(&self, result: AuthResult) -> Outcome {
-        let (left, partial) = match result {
-            AuthResult::Success => return Outcome::Accepted,
-            AuthResult::Failure { remaining_methods, partial_success } => (remaining_methods, partial_success),
-        };
-        if self.handle.is_closed() || left.is_empty() {
-            return self.over("refused, and sshd ended the connection");
-        }
-        let names = left.iter().map(<&str>::from).collect::<Vec<_>>().join(", ");
-        if partial {
-            let hint = format!("the host wants a second factor ({names}); windlass logs in with keys only");
-            return Outcome::Over("accepted, but not enough".to_string(), hint);
-        }
-        if !left.contains(&MethodKind::PublicKey) {
-            let hint = format!("the host takes no keys for this user, only: {names}; see sshd_config there");
-            return Outcome::Over("refused".to_string(), hint);
-        }
-        Outcome::Refused("refused".to_string())
-    }
-
-    fn over(&self, what: &str) -> Outcome {
-        let said = self.fate.reason().unwrap_or_else(|| "connection closed".to_string());
-        let hint = format!(
-            "sshd ended the login ({said}). It counts refused keys (MaxAuthTries, usually 6): \
-             name the right one in ssh.keys and set ssh.keys_only: true"
-        );
-        Outcome::Over(what.to_string(), hint)
-    }
-
-    /// False when this key was offered before.
-    fn offer(&mut self, name: &str) -> bool {
-        let new = !self.offered.iter().any(|o| o == name);
-        if new {
-            self.offered.push(name.to_string());
-        }
-        new
-    }
-
-    fn was_offered(&self, identity: &AgentIdentity) -> bool {
-        self.offered.contains(&agent::offer_name(identity))
-    }
-
-    fn note(&mut self, what: String, outcome: Outcome) -> Result<bool, SshError> {
-        match outcome {
-            Outcome::Accepted => Ok(true),
-            Outcome::Refused(why) => {
-                self.tried.push(format!("{what}: {why}"));
-                Ok(false)
-            }
-            Outcome::Over(why, hint) => {
-                self.tried.push(format!("{what}: {why}"));
-                self.hint = Some(hint);
-                Err(self.failure())
-            }
-        }
-    }
-
-    fn failure(&mut self) -> SshError {
-        let Endpoint { host, port, user } = self.endpoint;
-        SshError::AuthFailed {
-            user: user.clone(),
-            tried: std::mem::take(&mut self.tried),
-            hint: self.hint.take().unwrap_or_else(|| {
-                format!(
-                    "install a public key with: ssh-copy-id -p {port} {user}@{host}; or name a private key in ssh.keys"
-                )
-            }),
-        }
-    }
+fn locked(reason: &str, name: &str) -> String {
+    format!("protected by a passphrase and not in the agent; {reason}: run ssh-add {name}")
 }

@@ -1,29 +1,14 @@
 //! One SSH connection to one host, on which everything for that host is multiplexed.
 
-use super::auth;
-use super::dial::dial;
+use super::dialer::{Dialer, DialerSettings, RestsOn};
 use super::error::SshError;
-use super::known_hosts::KnownHosts;
-use super::quickack::QuickAck;
-use super::settings::{Endpoint, Settings};
-use super::watcher::{Fate, Refusal, Watcher};
-use russh::client::{Config, Handle, Msg};
-use russh::{Channel, ChannelOpenFailure, Preferred, cipher};
-use std::borrow::Cow;
+use super::settings::{Endpoint, Settings, Target, Via};
+use super::watcher::{Fate, Watcher};
+use russh::client::{Handle, Msg};
+use russh::{Channel, ChannelOpenFailure};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-
-/// From the first packet to the end of the key exchange: with it a dead host is noticed within 15 s.
-const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(15);
-
-/// A silent link is given up after interval x (max + 1) = 15 s.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
-const KEEPALIVE_MAX: usize = 2;
-
-/// Measured best at 50 ms round trip (41 MB/s; 2 MiB gave 19, 64 MiB 23).
-const WINDOW: u32 = 8 << 20;
 
 /// sshd allows 10 sessions a connection (MaxSessions). Two stay with leases, four with `docker system dial-stdio`.
 const PARALLEL_COMMANDS: usize = 4;
@@ -31,54 +16,52 @@ const PARALLEL_COMMANDS: usize = 4;
 /// An authenticated connection. Shared by `Arc`; it ends when the last owner and the last channel are gone.
 pub struct Connection {
     handle: Handle<Watcher>,
-    endpoint: Endpoint,
+    target: Target,
     fate: Arc<Fate>,
     commands: Arc<Semaphore>,
+    dialer: Arc<Dialer>,
+    _rests_on: RestsOn,
 }
 
 impl Connection {
-    /// Connects, checks the host key and logs in.
+    /// Connects straight, checks the host key and logs in. See [`Dialer::connect`] for every other way.
     ///
     /// # Errors
     /// Every kind of [`SshError`] up to [`SshError::AuthFailed`]; a dead host is an error within 15 s.
     pub async fn open(endpoint: &Endpoint, settings: &Settings) -> Result<Arc<Self>, SshError> {
-        let known = KnownHosts::read(&endpoint.host, endpoint.port, &settings.known_hosts, settings.accept_new)?;
-        let config = Arc::new(client_config(&known));
-        let fate = Arc::new(Fate::new());
-        let started = Instant::now();
-        let stream = QuickAck::new(dial(&endpoint.host, endpoint.port).await?);
-        let watcher = Watcher::new(known, fate.clone());
-        let left = HANDSHAKE_DEADLINE.saturating_sub(started.elapsed());
-        let handshake = tokio::time::timeout(left, russh::client::connect_stream(config, stream, watcher));
-        let mut handle = match handshake.await {
-            Ok(Ok(handle)) => handle,
-            Ok(Err(Refusal::Key(e))) => return Err(e),
-            Ok(Err(Refusal::Protocol(e))) => return Err(handshake_error(endpoint, &e)),
-            Err(_) => {
-                return Err(SshError::NoAnswer {
-                    port: endpoint.port,
-                    waiting_for: "SSH handshake",
-                    after: HANDSHAKE_DEADLINE,
-                });
-            }
-        };
-        auth::login(&mut handle, endpoint, settings, &fate).await?;
-        Ok(Arc::new(Self {
-            handle,
-            endpoint: endpoint.clone(),
-            fate,
-            commands: Arc::new(Semaphore::new(PARALLEL_COMMANDS)),
-        }))
+        let target = Target { endpoint: endpoint.clone(), settings: settings.clone(), via: Via::Direct };
+        Dialer::new(DialerSettings::default()).connect(&target).await
+    }
+
+    pub(super) fn new(
+        handle: Handle<Watcher>,
+        target: Target,
+        fate: Arc<Fate>,
+        dialer: Arc<Dialer>,
+        rests_on: RestsOn,
+    ) -> Self {
+        let commands = Arc::new(Semaphore::new(PARALLEL_COMMANDS));
+        Self { handle, target, fate, commands, dialer, _rests_on: rests_on }
+    }
+
+    /// A further connection to the same host, for what may be heavy or long: followed logs, images. It shares no stream
+    /// with this one, also not on the way through a jump host, so that nothing on it delays a lease's beat. No lease fences
+    /// it: nothing that changes what serves may go over it.
+    ///
+    /// # Errors
+    /// Those of [`Dialer::connect`].
+    pub async fn another(&self) -> Result<Arc<Self>, SshError> {
+        self.dialer.aside().connect(&self.target).await
     }
 
     /// The host's name as given.
     pub fn host(&self) -> &str {
-        &self.endpoint.host
+        &self.target.endpoint.host
     }
 
     /// Where this connection goes.
     pub fn endpoint(&self) -> &Endpoint {
-        &self.endpoint
+        &self.target.endpoint
     }
 
     /// Whether the connection is gone.
@@ -111,6 +94,12 @@ impl Connection {
         self.handle.channel_open_direct_streamlocal(path).await
     }
 
+    /// Opens a TCP connection from the host. Call it in a task of its own, see [`Connection::session`].
+    pub(super) async fn direct_tcp(&self, host: &str, port: u16) -> Result<Channel<Msg>, russh::Error> {
+        // The originator is for the other side's log only.
+        self.handle.channel_open_direct_tcpip(host, port.into(), "127.0.0.1", 0).await
+    }
+
     /// Ends the connection in good order. What still runs on it fails.
     pub async fn close(&self) {
         // The answer is the end of the connection; there is nothing to do about an error.
@@ -136,41 +125,6 @@ impl Connection {
 
 impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Connection").field("endpoint", &self.endpoint).finish_non_exhaustive()
+        f.debug_struct("Connection").field("endpoint", &self.target.endpoint).finish_non_exhaustive()
     }
-}
-
-fn client_config(known: &KnownHosts) -> Config {
-    let defaults = Preferred::DEFAULT;
-    Config {
-        nodelay: true,
-        keepalive_interval: Some(KEEPALIVE_INTERVAL),
-        keepalive_max: KEEPALIVE_MAX,
-        window_size: WINDOW,
-        preferred: Preferred {
-            key: Cow::Owned(known.order(&defaults.key)),
-            // AES-GCM runs in hardware: 600-900 MB/s, ChaCha20 410-520.
-            cipher: Cow::Borrowed(&[
-                cipher::AES_256_GCM,
-                cipher::AES_128_GCM,
-                cipher::CHACHA20_POLY1305,
-                cipher::AES_256_CTR,
-                cipher::AES_192_CTR,
-                cipher::AES_128_CTR,
-            ]),
-            ..defaults
-        },
-        ..Config::default()
-    }
-}
-
-fn handshake_error(endpoint: &Endpoint, e: &russh::Error) -> SshError {
-    let reason = match e {
-        russh::Error::Version => "what listens there does not speak SSH".to_string(),
-        russh::Error::Disconnect | russh::Error::HUP => {
-            "the connection was closed (MaxStartups, a firewall, or not an SSH server)".to_string()
-        }
-        other => other.to_string(),
-    };
-    SshError::Handshake { port: endpoint.port, reason }
 }

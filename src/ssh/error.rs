@@ -89,6 +89,33 @@ pub enum SshError {
         /// Line in it, from 1.
         line: usize,
     },
+    /// A certificate of a trusted authority that is not good for this host, or not now.
+    #[error("its host certificate (\"{key_id}\") is not valid: {reason}")]
+    HostCertificate {
+        /// What its authority named it.
+        key_id: String,
+        /// Why.
+        reason: String,
+    },
+    /// Something on the way to the host.
+    #[error("on the way there, {hop}: {error}")]
+    OnTheWay {
+        /// `jump host user@host:port` or `proxy command`.
+        hop: String,
+        /// What failed there.
+        error: Box<SshError>,
+    },
+    /// A jump host does not connect further.
+    #[error("it cannot connect to {to}: {reason}")]
+    JumpRefused {
+        /// Where it should connect to.
+        to: String,
+        /// Why.
+        reason: String,
+    },
+    /// The proxy command could not be run, or ended.
+    #[error("{0}")]
+    ProxyCommand(String),
     /// A known_hosts file could not be read or written.
     #[error("cannot {action} {}: {reason}", file.display())]
     KnownHostsFile {
@@ -183,6 +210,16 @@ impl SshError {
                 file.display()
             ),
             Self::HostKeyRevoked { .. } => "that key must not be used any more: give the host a new one".to_string(),
+            Self::HostCertificate { .. } => {
+                "sign its host key anew (ssh-keygen -h -I ID -n NAMES -s CA), with the name that it is connected to by"
+                    .to_string()
+            }
+            Self::OnTheWay { error, .. } => return error.hint(),
+            Self::JumpRefused { .. } => {
+                "is the host up and its name known there? Does the jump host allow forwarding (AllowTcpForwarding, \
+                 PermitOpen)?"
+                    .to_string()
+            }
             Self::AuthFailed { hint, .. } => hint.clone(),
             Self::CommandMissing { command } => format!("install {}", package(command)),
             _ => return None,
@@ -195,7 +232,10 @@ impl SshError {
             Self::NoRoute { .. } | Self::NoAnswer { .. } => ConnectErrorKind::NoRoute,
             Self::Refused { .. } => ConnectErrorKind::Refused,
             Self::Handshake { .. } => ConnectErrorKind::Protocol,
-            Self::HostKeyUnknown { .. } => ConnectErrorKind::HostKeyUnknown,
+            Self::HostKeyUnknown { .. } | Self::HostCertificate { .. } => ConnectErrorKind::HostKeyUnknown,
+            Self::OnTheWay { error, .. } => error.connect_kind(),
+            Self::JumpRefused { .. } => ConnectErrorKind::NoRoute,
+            Self::ProxyCommand(_) => ConnectErrorKind::Protocol,
             Self::HostKeyChanged { .. } => ConnectErrorKind::HostKeyChanged,
             Self::HostKeyRevoked { .. } => ConnectErrorKind::HostKeyRevoked,
             Self::AuthFailed { .. } => ConnectErrorKind::AuthFailed,

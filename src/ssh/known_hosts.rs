@@ -3,9 +3,12 @@
 //! russh's own helper knows neither patterns, negation, markers nor tabs, and fails on a line it cannot read.
 
 use super::error::SshError;
+use super::host_certificate;
 use super::host_pattern::{known_name, matches};
+use super::watcher::printable;
 use russh::keys::ssh_key::known_hosts::{Entry, Marker};
-use russh::keys::{Algorithm, HashAlg, PublicKey};
+use russh::keys::ssh_key::public::KeyData;
+use russh::keys::{Algorithm, Certificate, HashAlg, PublicKey};
 use std::fs::OpenOptions;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -48,11 +51,20 @@ impl KnownHosts {
         Ok(Self { host: host.to_string(), port, known, files: files.to_vec(), accept_new })
     }
 
-    /// Host key algorithms with those first that known_hosts has a key for, so that the host presents one that can be checked.
+    /// Host key algorithms with those first that known_hosts has a key for, so that the host presents one that can be
+    /// checked. RSA with SHA-1 is never among them.
     pub fn order(&self, defaults: &[Algorithm]) -> Vec<Algorithm> {
         let held = |a: &Algorithm| self.trusted().any(|k| same_kind(&k.key.algorithm(), a));
-        let (first, rest): (Vec<_>, Vec<_>) = defaults.iter().cloned().partition(held);
+        let (first, rest): (Vec<_>, Vec<_>) = defaults.iter().filter(|a| !is_sha1(a)).cloned().partition(held);
         first.into_iter().chain(rest).collect()
+    }
+
+    /// The algorithms for which a certificate is asked for: none unless known_hosts trusts an authority for this host.
+    pub fn certificates(&self, defaults: &[Algorithm]) -> Vec<Algorithm> {
+        match self.authorities().next() {
+            Some(_) => defaults.iter().filter(|a| !is_sha1(a)).cloned().collect(),
+            None => Vec::new(),
+        }
     }
 
     /// Decides about the key that the host presents; enrols it where that was asked for.
@@ -62,9 +74,7 @@ impl KnownHosts {
     pub fn check(&self, key: &PublicKey) -> Result<(), SshError> {
         let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
         let same = |k: &&Known| k.key.key_data() == key.key_data();
-        if let Some(k) = self.known.iter().filter(|k| k.marker == Some(Marker::Revoked)).find(same) {
-            return Err(SshError::HostKeyRevoked { fingerprint, file: k.file.clone(), line: k.line });
-        }
+        self.not_revoked(key.key_data())?;
         if self.trusted().any(|k| same(&k)) {
             return Ok(());
         }
@@ -91,6 +101,43 @@ impl KnownHosts {
         })
     }
 
+    /// Decides about the certificate that the host presents. One that no trusted authority vouches for is judged like the
+    /// plain key in it, as in OpenSSH.
+    ///
+    /// # Errors
+    /// A revoked authority or key, a certificate that is not valid for this host now, and all of [`KnownHosts::check`].
+    pub fn check_certificate(&self, certificate: &Certificate, now: u64) -> Result<(), SshError> {
+        self.not_revoked(certificate.signature_key())?;
+        self.not_revoked(certificate.public_key())?;
+        let signed_by = |k: &&Known| k.key.key_data() == certificate.signature_key();
+        let plain = || self.check(&PublicKey::from(certificate.public_key().clone()));
+        let Some(authority) = self.authorities().find(signed_by) else {
+            return plain();
+        };
+        match host_certificate::fault(certificate, &authority.key, &self.host, now) {
+            None => Ok(()),
+            Some(_) if plain().is_ok() => Ok(()),
+            Some(reason) => Err(SshError::HostCertificate { key_id: printable(certificate.key_id()), reason }),
+        }
+    }
+
+    fn not_revoked(&self, key: &KeyData) -> Result<(), SshError> {
+        let revoked = self.known.iter().filter(|k| k.marker == Some(Marker::Revoked));
+        match revoked.into_iter().find(|k| k.key.key_data() == key) {
+            Some(k) => Err(SshError::HostKeyRevoked {
+                fingerprint: key.fingerprint(HashAlg::Sha256).to_string(),
+                file: k.file.clone(),
+                line: k.line,
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// Entries that vouch for certificates.
+    fn authorities(&self) -> impl Iterator<Item = &Known> {
+        self.known.iter().filter(|k| k.marker == Some(Marker::CertAuthority))
+    }
+
     /// Entries that vouch for a key as it is.
     fn trusted(&self) -> impl Iterator<Item = &Known> {
         self.known.iter().filter(|k| k.marker.is_none())
@@ -102,11 +149,10 @@ impl KnownHosts {
         if let Some(k) = self.trusted().find(|k| !k.portless) {
             return format!(" (known_hosts has only a key of another kind, {}, at {})", k.key.algorithm(), at(k));
         }
-        match self.known.iter().find(|k| k.marker == Some(Marker::CertAuthority)) {
-            Some(k) => format!(
-                " (known_hosts has a certificate authority for it at {}; windlass checks plain host keys only)",
-                at(k)
-            ),
+        match self.authorities().next() {
+            Some(k) => {
+                format!(" (known_hosts has a certificate authority for it at {}, which did not sign this key)", at(k))
+            }
             None => String::new(),
         }
     }
@@ -123,7 +169,7 @@ impl KnownHosts {
 
     /// Appends one line in one write. Never rewrites the file; it is made with mode 0600 if missing.
     fn enrol(&self, key: &PublicKey) -> Result<(), SshError> {
-        let Some(file) = self.files.first() else {
+        let Some(file) = self.files.first().filter(|f| *f != Path::new("/dev/null")) else {
             return Ok(());
         };
         let mut plain = PublicKey::from(key.key_data().clone());
@@ -181,6 +227,11 @@ fn collect(text: &str, file: &Path, host: &str, port: u16, known: &mut Vec<Known
             });
         }
     }
+}
+
+/// OpenSSH since 8.8 makes no such signature any more.
+fn is_sha1(algorithm: &Algorithm) -> bool {
+    matches!(algorithm, Algorithm::Rsa { hash: None })
 }
 
 /// RSA is one kind of key, whatever hash it signs with.

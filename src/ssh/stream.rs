@@ -2,9 +2,10 @@
 
 use super::connect::Connection;
 use super::error::SshError;
+use super::settings::Endpoint;
 use bytes::Bytes;
-use russh::ChannelStream;
 use russh::client::Msg;
+use russh::{ChannelOpenFailure, ChannelStream};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -39,6 +40,33 @@ impl Connection {
             channel.map(|c| c.into_stream()).map_err(|e| connection.open_error(&format!("a channel to {path}"), &e))
         })
         .await
+    }
+
+    /// Connects from the host to a further one: what a jump host is for.
+    ///
+    /// # Errors
+    /// [`SshError::JumpRefused`], or no answer in time.
+    pub(super) async fn open_tcp(self: &Arc<Self>, to: &Endpoint) -> Result<ByteStream, SshError> {
+        let (connection, name, port) = (self.clone(), to.host.clone(), to.port);
+        let open = async move {
+            let channel = connection.direct_tcp(&name, port).await;
+            let refused = |reason: &str| SshError::JumpRefused { to: format!("{name}:{port}"), reason: reason.into() };
+            channel.map(|c| c.into_stream()).map_err(|e| match e {
+                russh::Error::ChannelOpenFailure(ChannelOpenFailure::AdministrativelyProhibited) => {
+                    refused("its sshd forbids forwarding there (AllowTcpForwarding, DisableForwarding, PermitOpen)")
+                }
+                russh::Error::ChannelOpenFailure(_) => {
+                    refused("nothing listens there, there is no route, or the name does not resolve there")
+                }
+                _ => connection.lost(),
+            })
+        };
+        match self.in_own_task("open a channel", open).await {
+            Err(SshError::Deadline { after, .. }) => {
+                Err(SshError::NoAnswer { port, waiting_for: "TCP connection from there", after })
+            }
+            result => result,
+        }
     }
 
     /// Starts a command whose standard input and output are the stream. Its standard error and status are lost.

@@ -3,8 +3,9 @@
 use super::error::SshError;
 use super::known_hosts::KnownHosts;
 use russh::client::{DisconnectReason, Handler};
-use russh::keys::{PublicKey, PublicKeyOrCertificate};
+use russh::keys::PublicKeyOrCertificate;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 use tokio_util::sync::CancellationToken;
 
 /// Why a connection ended, known to all who use it.
@@ -59,7 +60,7 @@ impl From<russh::Error> for Refusal {
 /// The handler of one connection.
 pub(super) struct Watcher {
     known: KnownHosts,
-    accepted: Option<PublicKey>,
+    accepted: Option<PublicKeyOrCertificate>,
     fate: Arc<Fate>,
 }
 
@@ -81,15 +82,19 @@ impl Handler for Watcher {
 
     /// Called at every key exchange; the key may not change during a connection.
     async fn check_server_key(&mut self, key: &PublicKeyOrCertificate) -> Result<bool, Refusal> {
-        let PublicKeyOrCertificate::PublicKey { key, .. } = key else {
-            // Certificates are never asked for (`host_key_certificates` is empty).
-            return Ok(false);
-        };
         if let Some(accepted) = &self.accepted {
-            return Ok(accepted.key_data() == key.key_data());
+            return Ok(same(accepted, key));
         }
-        self.known.check(key).map_err(Refusal::Key)?;
-        self.accepted = Some(key.clone());
+        match key {
+            PublicKeyOrCertificate::PublicKey { key, .. } => self.known.check(key),
+            PublicKeyOrCertificate::Certificate(certificate) => {
+                // A clock before 1970 accepts no certificate.
+                let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+                self.known.check_certificate(certificate, now)
+            }
+        }
+        .map_err(Refusal::Key)?;
+        self.accepted = Some(copy(key));
         Ok(true)
     }
 
@@ -103,6 +108,9 @@ impl Handler for Watcher {
                 self.fate.end(match &e {
                     Refusal::Key(e) => e.to_string(),
                     Refusal::Protocol(russh::Error::KeepaliveTimeout) => "no sign of life for 15 s".to_string(),
+                    Refusal::Protocol(russh::Error::IO(e)) if e.kind() == std::io::ErrorKind::TimedOut => {
+                        "no sign of life for 15 s".to_string()
+                    }
                     Refusal::Protocol(russh::Error::Disconnect | russh::Error::HUP) => {
                         "closed by the other side".to_string()
                     }
@@ -111,6 +119,25 @@ impl Handler for Watcher {
                 Err(e)
             }
         }
+    }
+}
+
+fn copy(key: &PublicKeyOrCertificate) -> PublicKeyOrCertificate {
+    match key {
+        PublicKeyOrCertificate::PublicKey { key, hash_alg } => {
+            PublicKeyOrCertificate::PublicKey { key: key.clone(), hash_alg: *hash_alg }
+        }
+        PublicKeyOrCertificate::Certificate(certificate) => PublicKeyOrCertificate::Certificate(certificate.clone()),
+    }
+}
+
+fn same(a: &PublicKeyOrCertificate, b: &PublicKeyOrCertificate) -> bool {
+    match (a, b) {
+        (PublicKeyOrCertificate::PublicKey { key: a, .. }, PublicKeyOrCertificate::PublicKey { key: b, .. }) => {
+            a.key_data() == b.key_data()
+        }
+        (PublicKeyOrCertificate::Certificate(a), PublicKeyOrCertificate::Certificate(b)) => a == b,
+        _ => false,
     }
 }
 
