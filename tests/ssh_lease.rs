@@ -268,10 +268,19 @@ async fn a_killed_coordinator_frees_it_at_once() {
 
 #[tokio::test]
 async fn a_coordinator_that_slept_does_nothing_more() {
-    let sshd = Sshd::start();
-    let dir = lease_dir(&sshd);
-    let other = host(&sshd).await;
-    let first = Coordinator::start(&sshd, &dir);
+    asleep(&Sshd::start()).await;
+}
+
+/// The lease is then on a connection of its own, and must end the other one.
+#[tokio::test]
+async fn a_coordinator_that_slept_does_nothing_more_where_sshd_has_max_sessions_1() {
+    asleep(&Sshd::with("MaxSessions 1")).await;
+}
+
+async fn asleep(sshd: &Sshd) {
+    let dir = lease_dir(sshd);
+    let other = host(sshd).await;
+    let first = Coordinator::start(sshd, &dir);
     let effects = PathBuf::from(format!("{dir}/effects"));
     until_async("it works", Duration::from_secs(10), || async { effects.exists().then_some(()) }).await;
     first.signal("STOP");

@@ -7,6 +7,7 @@ use super::watcher::{Fate, Watcher};
 use russh::client::{Handle, Msg};
 use russh::{Channel, ChannelOpenFailure};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +20,7 @@ pub struct Connection {
     target: Target,
     fate: Arc<Fate>,
     commands: Arc<Semaphore>,
+    narrow: AtomicBool,
     dialer: Arc<Dialer>,
     _rests_on: RestsOn,
 }
@@ -41,7 +43,7 @@ impl Connection {
         rests_on: RestsOn,
     ) -> Self {
         let commands = Arc::new(Semaphore::new(PARALLEL_COMMANDS));
-        Self { handle, target, fate, commands, dialer, _rests_on: rests_on }
+        Self { handle, target, fate, commands, narrow: AtomicBool::new(false), dialer, _rests_on: rests_on }
     }
 
     /// A further connection to the same host, for what may be heavy or long: followed logs, images. It shares no stream
@@ -72,6 +74,13 @@ impl Connection {
     /// Fires when the connection is gone.
     pub fn closed(&self) -> CancellationToken {
         self.fate.closed()
+    }
+
+    /// Leaves room for one command at a time: sshd allows few sessions a connection.
+    pub(super) fn narrow(&self) {
+        if !self.narrow.swap(true, Ordering::Relaxed) {
+            self.commands.forget_permits(PARALLEL_COMMANDS - 1);
+        }
     }
 
     /// The error of every call on a connection that is gone.

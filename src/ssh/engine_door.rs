@@ -7,13 +7,24 @@ use crate::effect::{ConnectError, ConnectErrorKind};
 use bytes::Bytes;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Where engines listen; `UID` stands for the login's.
-const USUAL_SOCKETS: [&str; 4] = [
-    "/var/run/docker.sock",
+/// Where engines listen, after [`FIRST`]: what the login's own environment names, rootless Docker and Podman.
+/// `UID` stands for the login's; a variable is the login's own.
+const USUAL_SOCKETS: [&str; 7] = [
+    "DOCKER_HOST",
+    FIRST,
+    "XDG_RUNTIME_DIR/docker.sock",
     "/run/user/UID/docker.sock",
     "/run/podman/podman.sock",
+    "XDG_RUNTIME_DIR/podman/podman.sock",
     "/run/user/UID/podman/podman.sock",
 ];
+
+/// Tried without asking where engines are: it is nearly always the one. A login that may use it gets it, whatever its
+/// DOCKER_HOST says; `ssh.docker_socket` names another.
+const FIRST: &str = "/var/run/docker.sock";
+
+/// Sessions that must be free where every stream to the engine takes one: two of them, a command, a lease.
+const SESSIONS_WITH_DIAL_STDIO: usize = 4;
 
 /// How byte streams to the engine are opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +49,7 @@ impl EngineDoor {
     /// # Errors
     /// No engine, no permission, no way through sshd; each with what to do.
     pub async fn find(connection: &Arc<Connection>, socket: Option<&str>) -> Result<Self, ConnectError> {
-        let first = socket.unwrap_or(USUAL_SOCKETS[0]);
+        let first = socket.unwrap_or(FIRST);
         if let Ok(stream) = connection.open_socket(first).await {
             return Ok(Self::new(connection, Door::Socket(first.to_string()), Some(stream)));
         }
@@ -53,7 +64,10 @@ impl EngineDoor {
             }
         }
         match refused {
-            Some(path) if survey.cli => Ok(Self::new(connection, Door::DialStdio(path), None)),
+            Some(path) if survey.cli && connection.has_sessions(SESSIONS_WITH_DIAL_STDIO).await? => {
+                Ok(Self::new(connection, Door::DialStdio(path), None))
+            }
+            Some(path) if survey.cli => Err(too_few_sessions(&path)),
             Some(path) => Err(forbidden(&path)),
             None => Err(survey.explain(&looked_at)),
         }
@@ -61,6 +75,16 @@ impl EngineDoor {
 
     fn new(connection: &Arc<Connection>, door: Door, spare: Option<ByteStream>) -> Self {
         Self { connection: connection.clone(), door, spare: Mutex::new(spare) }
+    }
+
+    /// A way that is known already, over another connection to the same host.
+    pub fn through(connection: &Arc<Connection>, door: Door) -> Self {
+        Self::new(connection, door, None)
+    }
+
+    /// Whether its connection is still there.
+    pub fn is_open(&self) -> bool {
+        !self.connection.is_closed()
     }
 
     /// Which way it is.
@@ -134,7 +158,8 @@ impl Survey {
                 )),
             };
         }
-        let places = looked_at.join(", ").replace("UID", "<uid>");
+        let places = looked_at.join(", ").replace("UID", "<uid>").replace("XDG_RUNTIME_DIR", "$XDG_RUNTIME_DIR");
+        let places = places.replace("DOCKER_HOST", "$DOCKER_HOST");
         let hint = match self.cli {
             true => "the docker command is there: does its daemon run? (systemctl status docker)",
             false => "install Docker 20.10 or newer, or name the socket in ssh.docker_socket",
@@ -155,6 +180,19 @@ fn forbidden(path: &str) -> ConnectError {
             "does the daemon run? If it does: AllowStreamLocalForwarding yes (and no DisableForwarding) in sshd_config, \
              or install the docker command"
                 .to_string(),
+        ),
+    }
+}
+
+fn too_few_sessions(path: &str) -> ConnectError {
+    ConnectError {
+        kind: ConnectErrorKind::Other,
+        message: format!(
+            "sshd forwards no sockets (AllowStreamLocalForwarding, DisableForwarding), and for `docker system dial-stdio` to \
+             {path} it allows too few sessions a connection (MaxSessions)"
+        ),
+        hint: Some(
+            "in sshd_config on the host: AllowStreamLocalForwarding yes, or MaxSessions 10 (the default)".into(),
         ),
     }
 }

@@ -3,11 +3,12 @@
 use super::connect::Connection;
 use super::error::SshError;
 use super::watcher::printable;
+use backon::{ExponentialBuilder, Retryable};
 use bytes::Bytes;
 use russh::client::Msg;
 use russh::{Channel, ChannelMsg};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// How long a command waits for a session. One that was given up counts against MaxSessions until it has ended.
@@ -113,16 +114,32 @@ impl Connection {
         result
     }
 
-    async fn session_when_free(&self) -> Result<Channel<Msg>, SshError> {
-        let start = Instant::now();
-        loop {
-            match self.session().await {
-                Err(SshError::ChannelRefused { .. }) if start.elapsed() < SESSION_WAIT => {
-                    tokio::time::sleep(Duration::from_millis(200)).await;
-                }
-                result => return result,
+    /// Whether sshd gives this many sessions at once, besides those in use.
+    ///
+    /// # Errors
+    /// A lost connection.
+    pub(super) async fn has_sessions(&self, count: usize) -> Result<bool, SshError> {
+        let mut enough = true;
+        for session in futures::future::join_all((0..count).map(|_| self.session())).await {
+            match session {
+                // A dropped channel stays open on the host.
+                Ok(channel) => drop(channel.close().await),
+                Err(SshError::ChannelRefused { .. }) => enough = false,
+                Err(other) => return Err(other),
             }
         }
+        Ok(enough)
+    }
+
+    /// A session, as soon as sshd has one to give: one that was just closed counts until its process has ended.
+    pub(super) async fn session_when_free(&self) -> Result<Channel<Msg>, SshError> {
+        let patience = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(20))
+            .with_max_delay(Duration::from_millis(320))
+            .with_total_delay(Some(SESSION_WAIT))
+            .without_max_times();
+        let ask = || self.session();
+        ask.retry(patience).when(|e| matches!(e, SshError::ChannelRefused { .. })).await
     }
 
     /// Sends the command and its input while reading its output, until the host closes the channel.

@@ -6,6 +6,7 @@
 //! line was sent, not from when its answer was read: an answer may have waited in a buffer while this process slept.
 
 use super::connect::Connection;
+use super::lease_place::{self, Place};
 use super::lease_talk::{Said, opening_line, refusal};
 use crate::effect::{HostError, Lease, LeaseError, LeaseRequest};
 use russh::client::Msg;
@@ -93,12 +94,11 @@ pub(super) struct HeldLease {
 /// # Errors
 /// Held by another run or by Kamal, a missing command, a host that cannot be fenced, a lost connection.
 pub(super) async fn acquire(connection: &Arc<Connection>, request: &LeaseRequest) -> Result<HeldLease, LeaseError> {
-    let line = opening_line(request).map_err(HostError::from)?;
     let state = Arc::new(State::new());
     let (taken, answer) = oneshot::channel();
     let (release, released) = oneshot::channel();
     // The task outlives a caller that goes away, so that a lease taken in vain is given back.
-    tokio::spawn(hold(connection.clone(), line, state.clone(), taken, released));
+    tokio::spawn(hold(connection.clone(), request.clone(), state.clone(), taken, released));
     answer.await.unwrap_or_else(|_| Err(connection_lost("the lease's task ended")))?;
     Ok(HeldLease { state, release })
 }
@@ -145,16 +145,21 @@ fn connection_lost(why: &str) -> LeaseError {
 /// The lease's task: takes it, keeps it, gives it back.
 async fn hold(
     connection: Arc<Connection>,
-    line: String,
+    request: LeaseRequest,
     state: Arc<State>,
     taken: oneshot::Sender<Result<(), LeaseError>>,
     released: oneshot::Receiver<oneshot::Sender<Result<(), LeaseError>>>,
 ) {
-    let channel = match connection.session().await {
-        Ok(channel) => channel,
+    let opened = match lease_place::find(&connection).await {
+        Ok(place) => opening_line(&request, place.fenced).map(|line| (place, line)),
+        Err(e) => Err(e),
+    };
+    let (Place { channel, owner, .. }, line) = match opened {
+        Ok(opened) => opened,
         Err(e) => return drop(taken.send(Err(HostError::from(e).into()))),
     };
     let (read, write) = channel.split();
+    let closed = connection.closed();
     let mut talk = Talk { read, write, said: Said::default(), sent: None, beats: 0 };
     // The host's patience begins after this moment.
     state.confirm(Moment::now());
@@ -162,12 +167,12 @@ async fn hold(
         Ok(()) => tokio::time::timeout(ANSWER_DEADLINE, talk.opening()).await.unwrap_or_else(|_| {
             Err(HostError::Timeout { what: "take the lease".into(), seconds: ANSWER_DEADLINE.as_secs() }.into())
         }),
-        Err(_) => Err(HostError::from(connection.lost()).into()),
+        Err(_) => Err(HostError::from(owner.lost()).into()),
     };
     let ours = opened.is_ok();
     // A failed send means that nobody waits for the lease any more: `released` is then closed too.
     if taken.send(opened).is_ok() && ours {
-        talk.keep(&state, released).await;
+        talk.keep(&state, released, closed).await;
     } else {
         talk.give_back().await;
     }
@@ -202,7 +207,13 @@ impl Talk {
     }
 
     /// Beats until the owner lets go or the lease is lost.
-    async fn keep(&mut self, state: &State, mut released: oneshot::Receiver<oneshot::Sender<Result<(), LeaseError>>>) {
+    /// `closed` is about the connection that the lease is for, which need not be the one that it is on.
+    async fn keep(
+        &mut self,
+        state: &State,
+        mut released: oneshot::Receiver<oneshot::Sender<Result<(), LeaseError>>>,
+        closed: CancellationToken,
+    ) {
         let mut beat = tokio::time::interval(BEAT);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -228,6 +239,10 @@ impl Talk {
                         return;
                     }
                 },
+                () = closed.cancelled() => {
+                    state.lose("the connection is gone".to_string());
+                    return;
+                }
                 _ = beat.tick() => {
                     if state.check().is_err() || (self.sent.is_none() && !self.beat().await) {
                         state.lose("the connection is gone".to_string());
@@ -256,10 +271,11 @@ impl Talk {
         answered.is_some()
     }
 
-    /// Ends the script's input and waits for its last word; true if it came.
+    /// Says goodbye, ends the script's input and waits for its last word; true if it came.
     async fn give_back(&mut self) -> bool {
         let last_word = async {
-            if self.write.eof().await.is_err() {
+            // An end without it is a connection that broke.
+            if self.write.data_bytes("bye\n").await.is_err() || self.write.eof().await.is_err() {
                 return false;
             }
             while let Some(line) = self.next().await {

@@ -12,13 +12,14 @@ use base64::engine::general_purpose::STANDARD;
 /// Longest line that is kept; the rest of a longer one is dropped.
 const LINE_LIMIT: usize = 64 << 10;
 
-/// The line that starts the script.
-pub(super) fn opening_line(request: &LeaseRequest) -> Result<String, SshError> {
+/// The line that starts the script. `fenced` is the process of another sshd that the lease is for, if there is one.
+pub(super) fn opening_line(request: &LeaseRequest, fenced: Option<u32>) -> Result<String, SshError> {
     let holder = serde_json::to_string(&request.holder).unwrap_or_default();
     let kamal = request.kamal_lock.as_deref().unwrap_or("");
     let details = kamal_details(&request.holder);
     let silence = SILENCE.to_string();
-    let arguments = [&request.dir, &holder, &silence, kamal, &details, request.holder.run.as_str()];
+    let fenced = fenced.map(|pid| pid.to_string()).unwrap_or_default();
+    let arguments = [&request.dir, &holder, &silence, kamal, &details, request.holder.run.as_str(), &fenced];
     command_line("take the lease", include_str!("scripts/lease.sh"), &arguments)
 }
 

@@ -17,6 +17,7 @@ mod jumps;
 mod key_file;
 mod known_hosts;
 mod lease;
+mod lease_place;
 mod lease_talk;
 mod offer;
 mod passphrase;

@@ -4,7 +4,11 @@ u=$(id -u);
 echo "@user $(id -un)";
 echo "@groups $(id -Gn)";
 for s in "$@"; do
-  case "$s" in /run/user/*) s="/run/user/$u/${s#/run/user/UID/}";; esac;
+  case "$s" in
+    DOCKER_HOST) case "$DOCKER_HOST" in unix://*) s="${DOCKER_HOST#unix://}";; *) continue;; esac;;
+    XDG_RUNTIME_DIR/*) [ -n "$XDG_RUNTIME_DIR" ] || continue; s="$XDG_RUNTIME_DIR/${s#XDG_RUNTIME_DIR/}";;
+    /run/user/UID/*) s="/run/user/$u/${s#/run/user/UID/}";;
+  esac;
   if [ -S "$s" ]; then
     if [ -r "$s" ] && [ -w "$s" ]; then echo "@usable $s"; else echo "@denied $s"; fi;
   else
