@@ -100,6 +100,41 @@ async fn wipe(engine: &DockerEngine, name: &str) {
     }
 }
 
+/// Counts the streams that it opens.
+struct Counted(ThroughSsh, Arc<std::sync::atomic::AtomicUsize>);
+
+#[async_trait]
+impl Dial for Counted {
+    async fn dial(&self) -> io::Result<Box<dyn Stream>> {
+        self.1.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        self.0.dial().await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn followed_output_goes_over_a_further_connection_and_an_excerpt_does_not() {
+    let lab = Lab::up(3);
+    let connection = connection(lab, "host-1").await;
+    let door = EngineDoor::find(&connection, None).await.unwrap();
+    let further = EngineDoor::through(&connection.another().await.unwrap(), door.door().clone());
+    let aside = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let (engine, _) = DockerEngine::connect(Arc::new(ThroughSsh(door))).await.unwrap();
+    let engine = engine.with_aside(Arc::new(Counted(ThroughSsh(further), aside.clone()))).unwrap();
+    engine.create_network("kamal").await.unwrap();
+    let image = have(lab, &engine, "aside").await;
+    let id = engine.create(&new_container("aside-1", &image)).await.unwrap();
+    engine.start(&id).await.unwrap();
+    let streams = |follow, tail| LogsRequest { follow, tail, since: None, timestamps: false };
+    let asked = || aside.load(std::sync::atomic::Ordering::SeqCst);
+    engine.logs(&id, streams(false, Some(5))).await.unwrap().collect::<Vec<_>>().await;
+    assert_eq!(asked(), 0);
+    let mut followed = engine.logs(&id, streams(true, None)).await.unwrap();
+    assert!(followed.next().await.is_some(), "the container prints a line when it starts");
+    assert_eq!(asked(), 1);
+    drop(followed);
+    wipe(&engine, "aside-").await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_life_of_a_container() {
     let lab = Lab::up(3);

@@ -29,7 +29,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("ssh", &["effect", "fleet", "secret"]),
     ("docker", &["effect", "fleet", "name", "secret", "spec"]),
     ("haproxy", &["effect", "fleet", "name", "secret", "spec"]),
-    ("real", &["config", "docker", "effect", "fleet", "haproxy", "name", "ssh"]),
+    ("real", &["config", "docker", "effect", "fleet", "haproxy", "name", "secret", "ssh"]),
     ("sim", &["effect", "fleet", "name", "secret", "spec"]),
     (
         "cli",
@@ -51,6 +51,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "render",
             "secret",
             "spec",
+            "ssh",
         ],
     ),
 ];

@@ -19,6 +19,7 @@ mod lock;
 mod maintenance;
 mod output;
 mod pages;
+mod passphrase;
 mod project;
 mod promote;
 mod proxy;

@@ -30,7 +30,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// A session of a command that needs no secret.
+    /// A session of a command that needs no secret but those that hold SSH keys.
     pub(crate) fn open(global: Global, verb: VerbKind) -> Result<Self, Failure> {
         Self::with_secrets(global, verb, false, |_| Vec::new())
     }
@@ -48,7 +48,8 @@ impl Session {
         let verbs: &[VerbKind] = if verb == VerbKind::Setup { &[verb, VerbKind::Deploy] } else { &[verb] };
         plan::not_acted_on(&project.config, verbs)?;
         let scope = project.scope(&global)?;
-        let names = needed(&project);
+        let mut names = needed(&project);
+        names.extend(project.config.key_secrets().into_iter().map(str::to_string));
         let secrets = project.secrets(&names.iter().map(String::as_str).collect::<Vec<_>>())?;
         let masker = Arc::new(Masker::new(secrets.values.values()));
         let board = Arc::new(Board::new(screen(&global, changes), verbosity(&global), masker));
@@ -71,8 +72,9 @@ impl Session {
     /// Runs something that changes nothing, until it ends or Ctrl-C.
     pub(crate) async fn unless_cancelled<T>(&self, work: impl Future<Output = T>) -> Result<T, Failure> {
         tokio::select! {
-            result = work => Ok(result),
+            biased;
             () = self.cancel.cancelled() => Err(Failure::interrupted()),
+            result = work => Ok(result),
         }
     }
 

@@ -1,11 +1,11 @@
 //! Adapters to traits: the one place that decides that hosts, engines, proxies and time are real.
 
-use crate::cli::Failure;
 use crate::cli::project::environment;
 use crate::cli::session::Session;
+use crate::cli::{Failure, passphrase};
 use crate::effect::{Clock, Connector};
 use crate::fleet::Holder;
-use crate::real::{RealConnector, SystemClock};
+use crate::real::{Operator, RealConnector, SystemClock};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -27,6 +27,17 @@ pub(crate) fn connector(session: &Session) -> Result<Arc<dyn Connector>, Failure
         since: session.at,
     };
     let config = &session.project.config;
-    let home = PathBuf::from(home);
-    Ok(Arc::new(RealConnector::new(config, &home, agent, session.clock.clone(), holder)))
+    let operator = Operator {
+        home: PathBuf::from(home),
+        login: whoami::username().unwrap_or_else(|_| "unknown".to_string()),
+        agent,
+        secrets: session.secrets.only(&config.key_secrets()),
+    };
+    Ok(Arc::new(RealConnector::new(
+        config,
+        operator,
+        passphrase::person(&session.cancel),
+        session.clock.clone(),
+        holder,
+    )))
 }

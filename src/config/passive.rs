@@ -30,7 +30,7 @@ const COMMANDS: &[&str] = &[
     "version",
 ];
 
-/// Checks `aliases`, `builder`, `output`, `sshkit`, `hooks_output`, `minimum_version` and `run_directory`.
+/// Checks `aliases`, `builder`, `output`, `hooks_output`, `minimum_version` and `run_directory`.
 pub(super) fn check(root: &Section, found: &mut Findings) {
     let mut section = |key: &str, read: fn(&Field, &mut Findings), reason: &str| {
         if let Some(field) = root.get(key) {
@@ -41,7 +41,6 @@ pub(super) fn check(root: &Section, found: &mut Findings) {
     section("aliases", aliases, "aliases are Kamal's; windlass has none");
     section("builder", builder, "windlass does not build: build and push the image first");
     section("output", output, "windlass writes its progress to the terminal and to the hosts' journals only");
-    section("sshkit", sshkit, "windlass keeps one connection to each host");
     section("hooks_output", hooks_output, "use -v or -q");
     section("minimum_version", |f, found| drop(f.string(found)), "this is about Kamal's version");
     section("run_directory", |f, found| drop(f.string(found)), "it has no effect, in Kamal neither");
@@ -110,13 +109,6 @@ fn output(field: &Field, found: &mut Findings) {
         let settings = section.get(key).and_then(|f| f.known_section(pattern, found));
         settings.and_then(|s| s.get(inner)).map(|f| f.string(found));
     }
-}
-
-fn sshkit(field: &Field, found: &mut Findings) {
-    let Some(section) = field.known_section("sshkit", found) else { return };
-    section.entries().for_each(|(_, f)| {
-        f.integer(0, i64::from(u32::MAX), found);
-    });
 }
 
 fn hooks_output(field: &Field, found: &mut Findings) {

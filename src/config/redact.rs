@@ -1,16 +1,15 @@
 //! The resolved configuration for people and machines to read: names of secrets, never their values.
 
-use super::types::{BootLimit, Config, Credential, NotActedOn, Registry, Retain, VerbKind};
+use super::types::{
+    BootLimit, Config, Credential, HostAddress, KeySource, NotActedOn, Registry, Retain, SshProxy, VerbKind,
+};
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 
 impl Config {
     /// Everything that the configuration came to. A password that is written in the file shows as `[secret]`.
     pub fn redacted(&self) -> Value {
-        let hosts = self.hosts.iter().map(|(name, at)| {
-            let reached = json!({ "address": at.address, "port": at.port, "user": at.user });
-            (name.to_string(), reached)
-        });
+        let hosts = self.hosts.iter().map(|(name, at)| (name.to_string(), address(at)));
         let roles = self.roles.iter().map(|role| {
             let value = json!({ "hosts": role.hosts, "spec": role.spec });
             (role.name.to_string(), value)
@@ -26,10 +25,15 @@ impl Config {
             "accessory_hosts": self.accessory_hosts,
             "ssh": {
                 "keys": texts(&self.ssh.keys),
-                "keys_only": self.ssh.keys_only,
-                "accept_new": self.ssh.accept_new,
+                "key_data": self.ssh.key_data.iter().map(key_source).collect::<Vec<_>>(),
+                "keys_only": self.ssh.keys_only.unwrap_or(false),
+                "accept_new": self.ssh.accept_new.unwrap_or(false),
                 "known_hosts": texts(&self.ssh.known_hosts),
                 "docker_socket": self.ssh.docker_socket,
+                "config": self.ssh.config.as_ref().map(|files| texts(files)),
+                "proxy": self.ssh.proxy.as_ref().map(proxy),
+                "max_concurrent_starts": self.ssh.max_concurrent_starts,
+                "dns_retries": self.ssh.dns_retries,
             },
             "proxy": {
                 "image": self.proxy.image,
@@ -53,6 +57,15 @@ impl Config {
             "not_acted_on": self.not_acted_on.iter().map(not_acted_on).collect::<Vec<_>>(),
             "notes": self.notes,
         })
+    }
+
+    /// The names of the secrets that hold private keys (`ssh.key_data`): every command that connects needs them.
+    pub fn key_secrets(&self) -> Vec<&str> {
+        let named = self.ssh.key_data.iter().filter_map(|source| match source {
+            KeySource::Secret(name) => Some(name.as_str()),
+            KeySource::Inline(_) => None,
+        });
+        named.collect()
     }
 
     /// The names of the secrets that hold certificates and their keys, sorted.
@@ -85,6 +98,25 @@ fn texts(paths: &[PathBuf]) -> Vec<String> {
 fn retain(retain: &Retain) -> Value {
     let age = humantime::format_duration(retain.age).to_string();
     json!({ "age": age, "at_least": retain.at_least, "at_most": retain.at_most })
+}
+
+/// With the defaults, which the SSH configuration may replace when it comes to connecting.
+fn address(at: &HostAddress) -> Value {
+    json!({ "address": at.address, "port": at.port.unwrap_or(22), "user": at.user.as_deref().unwrap_or("root") })
+}
+
+fn proxy(proxy: &SshProxy) -> Value {
+    match proxy {
+        SshProxy::Jump(hops) => json!({ "jump": hops.iter().map(address).collect::<Vec<_>>() }),
+        SshProxy::Command(command) => json!({ "command": command }),
+    }
+}
+
+fn key_source(source: &KeySource) -> Value {
+    match source {
+        KeySource::Secret(name) => json!([name]),
+        KeySource::Inline(_) => json!("[secret]"),
+    }
 }
 
 fn limit(limit: BootLimit) -> Value {

@@ -24,8 +24,8 @@ pub(super) struct WrittenRole<'a> {
 /// Login and port of hosts that do not say otherwise.
 #[derive(Debug)]
 pub(super) struct SshDefaults {
-    pub(super) user: String,
-    pub(super) port: u16,
+    pub(super) user: Option<String>,
+    pub(super) port: Option<u16>,
 }
 
 /// Hosts by name while roles are read.
@@ -104,10 +104,8 @@ fn remember(item: &Field, name: &HostName, address: HostAddress, all: &mut Hosts
     if let Some(known) = all.get(name)
         && known != &address
     {
-        let message = format!(
-            "the host {name} is written with different logins: {}@…:{} and {}@…:{}",
-            known.user, known.port, address.user, address.port
-        );
+        let message =
+            format!("the host {name} is written with different logins: {} and {}", shown(known), shown(&address));
         item.wrong_hint(message, "write the same user and port in every role", found);
     }
     all.entry(name.clone()).or_insert(address);
@@ -151,8 +149,8 @@ pub(super) fn named(
             Ok(name) => {
                 let address = HostAddress {
                     address: host.to_string(),
-                    port: port.unwrap_or(defaults.port),
-                    user: user.unwrap_or(&defaults.user).to_string(),
+                    port: port.or(defaults.port),
+                    user: user.map(str::to_string).or_else(|| defaults.user.clone()),
                 };
                 return Some((name, address));
             }
@@ -166,7 +164,13 @@ pub(super) fn named(
     None
 }
 
-fn parse(text: &str) -> Option<(Option<&str>, &str, Option<u16>)> {
+/// `user@…:port`, with the defaults for what is not written.
+fn shown(address: &HostAddress) -> String {
+    format!("{}@…:{}", address.user.as_deref().unwrap_or("root"), address.port.unwrap_or(22))
+}
+
+/// `[user@]host[:port]`.
+pub(super) fn parse(text: &str) -> Option<(Option<&str>, &str, Option<u16>)> {
     let (user, rest) = match text.rsplit_once('@') {
         Some((user, rest)) => (Some(user).filter(|u| is_user(u)).map(Some)?, rest),
         None => (None, text),

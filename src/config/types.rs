@@ -72,25 +72,70 @@ pub struct Role {
 pub struct HostAddress {
     /// What the resolver or the network is asked for.
     pub address: String,
-    /// TCP port of sshd.
-    pub port: u16,
-    /// Login.
-    pub user: String,
+    /// TCP port of sshd, if deploy.yml says one; else the SSH configuration's, else 22.
+    pub port: Option<u16>,
+    /// Login, if deploy.yml says one; else the SSH configuration's, else `root`.
+    pub user: Option<String>,
 }
 
-/// `ssh`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// `ssh`, with the settings of `sshkit` that mean the same here. None: the SSH configuration's, else the default.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ssh {
-    /// Private key files, absolute.
+    /// Private key files, absolute. They stand in for those of the SSH configuration.
     pub keys: Vec<PathBuf>,
-    /// Use only [`Ssh::keys`]: neither the agent nor the default identities.
-    pub keys_only: bool,
+    /// Private keys from secrets (`ssh.key_data`).
+    pub key_data: Vec<KeySource>,
+    /// Use only [`Ssh::keys`] and [`Ssh::key_data`]: no other key of the agent, no default identities.
+    pub keys_only: Option<bool>,
     /// Enrol a key that known_hosts does not have (`ssh.accept_new`); a changed one is refused all the same.
-    pub accept_new: bool,
-    /// Files to look host keys up in, absolute; empty = `~/.ssh/known_hosts` and the system's.
+    pub accept_new: Option<bool>,
+    /// Files to look host keys up in, absolute; empty = the SSH configuration's, else `~/.ssh/known_hosts` and the system's.
     pub known_hosts: Vec<PathBuf>,
     /// The engine's socket (`ssh.docker_socket`), when it is none of the usual ones.
     pub docker_socket: Option<String>,
+    /// SSH configuration files (`ssh.config`): `None` = the usual ones, empty = none.
+    pub config: Option<Vec<PathBuf>>,
+    /// How hosts are reached (`ssh.proxy`, `ssh.proxy_command`).
+    pub proxy: Option<SshProxy>,
+    /// How many hosts are connected to at one time.
+    pub max_concurrent_starts: usize,
+    /// How often a name that does not resolve is tried again.
+    pub dns_retries: usize,
+}
+
+impl Default for Ssh {
+    fn default() -> Self {
+        Self {
+            keys: Vec::new(),
+            key_data: Vec::new(),
+            keys_only: None,
+            accept_new: None,
+            known_hosts: Vec::new(),
+            docker_socket: None,
+            config: None,
+            proxy: None,
+            max_concurrent_starts: 30,
+            dns_retries: 3,
+        }
+    }
+}
+
+/// `ssh.proxy` or `ssh.proxy_command`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SshProxy {
+    /// Jump hosts in the order in which they are passed.
+    Jump(Vec<HostAddress>),
+    /// A command for `sh -c`, with `%h`, `%p`, `%r` and `%%`.
+    Command(String),
+}
+
+/// One entry of `ssh.key_data`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeySource {
+    /// The name of a secret.
+    Secret(String),
+    /// The key itself, which Kamal deprecates.
+    Inline(Secret<String>),
 }
 
 /// `registry`.

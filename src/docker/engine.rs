@@ -38,6 +38,8 @@ const STOP_DEADLINE: Duration = Duration::from_secs(3600);
 pub struct DockerEngine {
     docker: Docker,
     api: Api,
+    /// For output without an end, so that it holds up nothing else.
+    aside: Option<Docker>,
 }
 
 impl DockerEngine {
@@ -46,12 +48,8 @@ impl DockerEngine {
     /// # Errors
     /// It does not answer, or it is too old.
     pub async fn connect(dial: Arc<dyn Dial>) -> Result<(Self, EngineInfo), ConnectError> {
-        let (docker, send) = connect(dial).map_err(|e| ConnectError {
-            kind: ConnectErrorKind::Other,
-            message: failed("connect to the engine", e).message,
-            hint: None,
-        })?;
-        let engine = Self { docker, api: Api(send) };
+        let (docker, send) = connect(dial).map_err(no_transport)?;
+        let engine = Self { docker, api: Api(send), aside: None };
         let info = engine.info().await.map_err(|e| ConnectError {
             kind: ConnectErrorKind::NoEngine,
             message: e.message,
@@ -60,6 +58,19 @@ impl DockerEngine {
         recent_enough(&info)?;
         Ok((engine, info))
     }
+
+    /// Reads followed and unlimited output over streams of this dialer instead.
+    ///
+    /// # Errors
+    /// None that the first dialer did not have.
+    pub fn with_aside(self, dial: Arc<dyn Dial>) -> Result<Self, ConnectError> {
+        let (docker, _) = connect(dial).map_err(no_transport)?;
+        Ok(Self { aside: Some(docker), ..self })
+    }
+}
+
+fn no_transport(e: bollard::errors::Error) -> ConnectError {
+    ConnectError { kind: ConnectErrorKind::Other, message: failed("connect to the engine", e).message, hint: None }
 }
 
 /// An API version that cannot be read is let through: the first call that it lacks says so.
@@ -185,7 +196,9 @@ impl Engine for DockerEngine {
             timestamps: request.timestamps,
             tail: request.tail.map_or("all".to_string(), |n| n.to_string()),
         };
-        Ok(lines::drain(self.docker.logs(id.as_str(), Some(options)), what, request.timestamps))
+        let endless = request.follow || request.tail.is_none();
+        let docker = self.aside.as_ref().filter(|_| endless).unwrap_or(&self.docker);
+        Ok(lines::drain(docker.logs(id.as_str(), Some(options)), what, request.timestamps))
     }
 
     async fn resolve(&self, image: &ImageRef, login: Option<&RegistryLogin>) -> Result<ResolvedImage, EngineError> {

@@ -49,7 +49,8 @@ pub trait Engine: Send + Sync {
     /// The environment that a container was created with, `NAME` → value.
     async fn environment(&self, id: &ContainerId) -> Result<BTreeMap<String, Secret<String>>, EngineError>;
 
-    /// Lines of a container's output, oldest first; with `follow` it goes on until the container ends.
+    /// Lines of a container's output, oldest first; with `follow` it goes on until the container ends. However much it is,
+    /// no other call and no lease waits for it.
     async fn logs(
         &self,
         id: &ContainerId,

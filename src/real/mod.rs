@@ -2,6 +2,8 @@
 
 mod clock;
 mod connector;
+mod route;
 
 pub use clock::SystemClock;
 pub use connector::RealConnector;
+pub use route::{Operator, RouteError, Routes};

@@ -75,7 +75,7 @@ pub fn config(hosts: &[&str], roles: &[&str]) -> Config {
         let proxied = !text.ends_with('!');
         Role { name: name(text.trim_end_matches('!')), hosts: role_hosts.clone(), spec: spec(proxied) }
     };
-    let address = |h: &&str| (name(h), HostAddress { address: h.to_string(), port: 22, user: "root".to_string() });
+    let address = |h: &&str| (name(h), HostAddress { address: h.to_string(), port: None, user: None });
     Config {
         service: name("app"),
         destination: None,

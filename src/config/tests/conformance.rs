@@ -64,8 +64,8 @@ fn check_settings(config: &Config, expected: &Value) {
     assert_eq!(config.boot.wait.as_secs(), boot["wait"].as_u64().unwrap_or(0));
     assert_eq!(config.boot.parallel_roles, boot["parallel_roles"].as_bool().unwrap_or(false));
     for address in config.hosts.values() {
-        assert_eq!(address.user, expected["ssh"]["user"].as_str().unwrap());
-        assert_eq!(u64::from(address.port), expected["ssh"]["port"].as_u64().unwrap());
+        assert_eq!(address.user.as_deref().unwrap_or("root"), expected["ssh"]["user"].as_str().unwrap());
+        assert_eq!(u64::from(address.port.unwrap_or(22)), expected["ssh"]["port"].as_u64().unwrap());
     }
 }
 

@@ -5,4 +5,5 @@ mod fuzz;
 mod messages;
 mod mistakes;
 mod resolved;
+mod ssh;
 mod written;

@@ -1,6 +1,6 @@
 //! What a configuration comes to: types, defaults, and which verbs refuse because of it.
 
-use crate::config::VerbKind::{self, Connect, Deploy, Rollback, Setup};
+use crate::config::VerbKind::{self, Deploy, Rollback, Setup};
 use crate::config::testing::{config, project, try_config};
 use crate::config::{BootLimit, Config};
 use std::path::Path;
@@ -17,8 +17,8 @@ fn refusing(config: &Config, key: &str) -> Vec<VerbKind> {
 fn the_smallest_file() {
     let config = config("servers: [h1, deploy@h2:2222]\n");
     assert!(config.not_acted_on.is_empty() && config.notes.is_empty(), "{:?} {:?}", config.not_acted_on, config.notes);
-    let reached: Vec<_> = config.hosts.values().map(|a| (a.user.as_str(), a.address.as_str(), a.port)).collect();
-    assert_eq!(reached, [("root", "h1", 22), ("deploy", "h2", 2222)]);
+    let reached: Vec<_> = config.hosts.values().map(|a| (a.user.as_deref(), a.address.as_str(), a.port)).collect();
+    assert_eq!(reached, [(None, "h1", None), (Some("deploy"), "h2", Some(2222))]);
     let route = config.roles[0].spec.route.clone().unwrap();
     assert_eq!(
         (route.app_port, route.path_prefixes.as_slice(), route.check.path.as_str()),
@@ -114,9 +114,8 @@ fn keys_that_are_not_acted_on_name_the_verbs_that_refuse() {
         ("servers: [h]\naccessories: {db: {image: x, host: h}}\n", "accessories", vec![Setup]),
         ("servers: [h]\nbuilder: {arch: amd64}\n", "builder", vec![]),
         ("servers: [h]\naliases: {a: b}\n", "aliases", vec![]),
-        ("servers: [h]\nssh: {proxy: j}\n", "ssh/proxy", vec![Connect]),
-        ("servers: [h]\nssh: {config: a}\n", "ssh/config", vec![Connect]),
-        ("servers: [h]\nssh: {config: true}\n", "ssh/config", vec![]),
+        ("servers: [h]\nssh: {forward_agent: true}\n", "ssh/forward_agent", vec![]),
+        ("servers: [h]\nsshkit: {pool_idle_timeout: 9}\n", "sshkit/pool_idle_timeout", vec![]),
         ("servers: {web: {hosts: [h], options: {gpus: all}}}\n", "web/options/gpus", vec![Setup, Deploy]),
         ("servers: [h]\nenv: {A: 'x-${B}'}\n", "env/A", vec![Setup, Deploy]),
         ("servers: [h]\nvolumes: ['$PWD/a:/b']\n", "volumes/0", vec![Setup, Deploy]),

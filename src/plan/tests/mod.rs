@@ -23,8 +23,7 @@ pub(super) fn config(world: &World) -> Config {
         spec.route = (role.as_str() == "web").then(|| crate::history::testing::backend(None).route);
         Role { name: role.clone(), hosts: hosts.clone(), spec }
     };
-    let address =
-        |h: &crate::name::HostName| HostAddress { address: h.to_string(), port: 22, user: "root".to_string() };
+    let address = |h: &crate::name::HostName| HostAddress { address: h.to_string(), port: None, user: None };
     Config {
         service: name("app"),
         destination: None,
