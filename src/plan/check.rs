@@ -28,8 +28,8 @@ impl fmt::Display for Violation {
 /// All violations of a plan; an empty list means that it may run.
 ///
 /// The rules: nothing is pulled in a rollback; nothing that serves is stopped, removed or unloaded (unless a stop-first
-/// was declared); a switch goes to a container that passed its gate, and leaves the one that serves; stages come in
-/// order; the plan ends with what it promises.
+/// was declared); a deploy never replaces a proxy, and no two are replaced at once; a switch goes to a container that
+/// passed its gate, and leaves the one that serves; stages come in order; the plan ends with what it promises.
 pub fn check(plan: &Plan) -> Vec<Violation> {
     let mut checker = Checker::new(plan);
     checker.stages_in_order();
@@ -135,6 +135,7 @@ impl<'a> Checker<'a> {
                 self.broken(id, "a container that serves is removed");
             }
             Action::RemoveRoute { backend } => self.remove_route(id, host, backend),
+            Action::ReplaceProxy { .. } | Action::RemoveProxy { .. } => self.proxy(id, action),
             _ => {}
         }
     }
@@ -184,6 +185,17 @@ impl<'a> Checker<'a> {
         );
         if ends {
             self.serving.insert((host.clone(), role.clone()), None);
+        }
+    }
+
+    /// Only the verbs that are about the proxy take it away, and never from two hosts at once where it comes back.
+    fn proxy(&mut self, id: StepId, action: &Action) {
+        if self.plan.verb != RunVerb::Proxy {
+            self.broken(id, "a proxy is replaced or removed by a verb that is not about it");
+        }
+        let replaces = matches!(action, Action::ReplaceProxy { .. });
+        if replaces && self.plan.stages[id.stage].lanes.len() > 1 {
+            self.broken(id, "the proxies of two hosts are replaced at once");
         }
     }
 

@@ -56,6 +56,9 @@ impl ProxyWork {
     }
 }
 
+/// What a role's backend should be, or nothing where it is so.
+type Wanted<'a> = &'a dyn Fn(&Role, &Backend) -> Result<Option<Backend>, Refusal>;
+
 struct Planner<'a> {
     config: &'a Config,
     fleet: &'a Fleet,
@@ -180,12 +183,7 @@ impl Planner<'_> {
     }
 
     /// Changes every backend of the service on a host that is not yet as it should be.
-    fn each_backend(
-        &self,
-        work: &mut HostWork,
-        facts: &HostFacts,
-        wanted: &dyn Fn(&Role, &Backend) -> Result<Option<Backend>, Refusal>,
-    ) -> Result<(), Refusal> {
+    fn each_backend(&self, work: &mut HostWork, facts: &HostFacts, wanted: Wanted<'_>) -> Result<(), Refusal> {
         for role in self.roles(&work.host) {
             let name = self.situation.backend(&role.name);
             let Some(state) = facts.proxy.backends.get(&name) else {

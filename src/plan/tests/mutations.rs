@@ -87,3 +87,17 @@ fn changing_a_host_without_its_lease_and_stages_out_of_order() {
     plan.stages.reverse();
     refused(&plan, "out of order");
 }
+
+#[test]
+fn replacing_a_proxy_on_the_way() {
+    let (world, mut plan) = good();
+    let settings = crate::plan::prepare::settings(&config(&world), ready(&world).reachable().next().unwrap().1);
+    let replace = Step { action: Action::ReplaceProxy { settings, grace: 3 }, undo: Vec::new() };
+    change(&mut plan).insert(0, replace.clone());
+    refused(&plan, "by a verb that is not about it");
+    plan.verb = crate::release::RunVerb::Proxy;
+    for stage in &mut plan.stages {
+        stage.lanes.iter_mut().for_each(|lane| lane.steps.insert(0, replace.clone()));
+    }
+    refused(&plan, "two hosts are replaced at once");
+}
