@@ -52,6 +52,10 @@ fn all_facts() -> Vec<Entry> {
         intent(RunVerb::Pin, None),
         intent(RunVerb::Unpin, None),
         intent(RunVerb::Remove, None),
+        intent(RunVerb::Proxy, None),
+        intent(RunVerb::Certificates, None),
+        intent(RunVerb::Maintenance, None),
+        intent(RunVerb::Live, None),
     ];
     facts.map(entry).into()
 }
