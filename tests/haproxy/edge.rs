@@ -6,9 +6,13 @@ use crate::world::{World, backend};
 use windlass::effect::{Backend, Engine, Proxy, ProxyError};
 use windlass::spec::{LONGEST_PAGE, Maintenance};
 
+/// What somebody could write into a message: none of it may become a directive.
+const MESSAGE: &str = "it's \"x\" \\ ${HOME} $(id) #\n  http-request deny\r\nglobal {{ header }} %[src]";
+
 async fn close(world: &World, route: &mut Backend, page: &str) {
     let page = world.put_page(route, page).await;
-    route.edge.maintenance = Some(Maintenance { page, message: None, since: jiff::Timestamp::UNIX_EPOCH });
+    let (message, since) = (Some(MESSAGE.repeat(40)), jiff::Timestamp::UNIX_EPOCH);
+    route.edge.maintenance = Some(Maintenance { page, message, since });
     world.proxy.set_route(route).await.unwrap();
 }
 
