@@ -117,15 +117,14 @@ fn proxy(route: &Route) -> Value {
     out.insert("response_timeout".to_string(), json!(route.response_timeout));
     out.insert("forward_headers".to_string(), json!(route.forward_headers));
     if let Some(tls) = &route.tls {
-        let names = json!({"certificate_pem": tls.certificate_pem, "private_key_pem": tls.private_key_pem});
+        let names = json!({ "certificate_pem": tls.certificate_pem, "private_key_pem": tls.private_key_pem });
         out.insert("ssl".to_string(), names);
         out.insert("ssl_redirect".to_string(), json!(tls.redirect));
     }
-    let limits = [("max_request_body", route.limits.request), ("max_response_body", route.limits.response)];
-    let set: serde_json::Map<_, _> =
-        limits.into_iter().filter_map(|(key, limit)| Some((key.to_string(), json!(limit?)))).collect();
-    if !set.is_empty() {
-        out.insert("buffering".to_string(), Value::Object(set));
+    if !route.limits.is_none() {
+        let limits = [("max_request_body", route.limits.request), ("max_response_body", route.limits.response)];
+        let limits = limits.into_iter().filter_map(|(key, bytes)| Some((key.to_string(), json!(bytes?))));
+        out.insert("buffering".to_string(), Value::Object(limits.collect()));
     }
     Value::Object(out)
 }
