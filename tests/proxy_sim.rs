@@ -198,6 +198,20 @@ async fn an_upgrade_goes_host_by_host_and_says_the_gap() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_upgrade_follows_what_the_tag_means_now() {
+    let operator = operator(&["a", "b"]);
+    operator.deploy("v1").await.report();
+    let slow = ImageBehaviour::healthy_after(std::time::Duration::from_millis(5));
+    let digest = operator.world.push("haproxy", "3.2", slow);
+    let image = windlass::name::ImageRef { repository: name("haproxy"), tag: None, digest: Some(digest) };
+    let upgrade = || ProxyWork::Upgrade { image: Some(image.clone()), grace: 3 };
+    assert_eq!(operator.proxy(upgrade()).await.report().outcome, Outcome::Succeeded);
+    assert_eq!(operator.world.calls_of("proxy.replace").len(), 2);
+    assert!(matches!(operator.proxy(upgrade()).await, Ended::NothingToDo));
+    assert!(states(&operator).await.iter().all(|state| state.active().is_some()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_image_that_cannot_be_had_replaces_nothing() {
     let mut operator = operator(&["a", "b"]);
     operator.deploy("v1").await.report();

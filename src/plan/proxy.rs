@@ -135,10 +135,15 @@ impl Planner<'_> {
         if !always && up_to_date && prepare::other_settings(self.config, &work.host, facts).is_none() {
             return Ok(());
         }
-        match image.filter(|_| has.is_none()) {
-            Some(image) => work.prepare.push(plain(Action::Pull { image: image.clone(), tag: self.tag()? })),
-            None => work.prepare.extend(prepare::proxy_image(self.config, facts)?.map(plain)),
-        }
+        let tag = self.tag()?;
+        work.prepare.extend(match (image, has) {
+            (Some(image), None) => Some(plain(Action::Pull { image: image.clone(), tag })),
+            // It is there under another name, such as that of an upgrade that was cut off.
+            (Some(_), Some(here)) if !here.tags.contains(&tag.to_string()) => {
+                Some(plain(Action::Tag { image: here.id.to_string(), tag }))
+            }
+            _ => prepare::proxy_image(self.config, facts)?.map(plain),
+        });
         work.change.push(plain(Action::ReplaceProxy { settings: prepare::settings(self.config, facts), grace }));
         work.notes.push(
             "while one container takes another's place a host's proxy answers nothing; hosts go one by one".into(),
@@ -226,6 +231,8 @@ impl Planner<'_> {
         let edge = edge::wanted(&now.edge, asked);
         let mut route = now.route.clone();
         route.tls = today.and_then(|route| route.tls.clone());
+        // Whom to believe about where a request came from changes with who ends TLS.
+        route.forward_headers = today.map_or(route.forward_headers, |route| route.forward_headers);
         Ok(Some(Backend { route, edge, ..now.clone() }))
     }
 
