@@ -66,7 +66,7 @@ pub(crate) fn of_plan(
     let next = plan.release.as_ref()?;
     let history = history(config, fleet);
     let current = history.newest_serving(&scope(config, wanted))?;
-    let mut before = current.record.clone()?;
+    let mut before = current.record.as_deref()?.clone();
     // Only a part of the fleet may be asked for: the rest of the other release does not change.
     before.roles.retain(|role, _| wanted.roles.contains(role));
     before.roles.values_mut().for_each(|role| role.hosts.retain(|host| wanted.hosts.contains(&host.name)));
@@ -91,7 +91,7 @@ fn scope(config: &Config, wanted: &Wanted) -> Scope {
 }
 
 fn record(release: &Release) -> Result<&ReleaseRecord, Failure> {
-    release.record.as_ref().ok_or_else(|| {
+    release.record.as_deref().ok_or_else(|| {
         Failure::refused(format!(
             "no host that answered has a record of {}: what it was made from is not known",
             title(release)

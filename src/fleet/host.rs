@@ -6,6 +6,7 @@ use crate::release::{Entry, FingerprintKey, ReleaseRecord};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// What is known of a host.
 #[derive(Debug, Clone)]
@@ -63,7 +64,7 @@ pub struct HostFacts {
     /// The journal of the service and destination.
     pub journal: Journal,
     /// Release records by run.
-    pub records: BTreeMap<RunId, ReleaseRecord>,
+    pub records: BTreeMap<RunId, Arc<ReleaseRecord>>,
     /// Names of record files that could not be read.
     pub bad_records: Vec<String>,
     /// The key of the secret prints.

@@ -177,7 +177,7 @@ fn fill(releases: &mut [Release], views: &[View<'_>], contents: &Contents, roles
         }
     }
     let records: BTreeMap<&RunId, &ReleaseRecord> =
-        releases.iter().filter_map(|r| Some((r.run.as_ref()?, r.record.as_ref()?))).collect();
+        releases.iter().filter_map(|r| Some((r.run.as_ref()?, r.record.as_deref()?))).collect();
     let configured: Vec<_> = views.iter().map(|view| roles_of(view.name, roles)).collect();
     let available = releases.iter().map(|release| {
         let content = contents.of_release(release);
@@ -202,7 +202,7 @@ fn on_host(
     root: Option<&ReleaseRecord>,
     configured: &BTreeSet<RoleName>,
 ) -> BTreeMap<RoleName, Availability> {
-    let record = release.record.as_ref();
+    let record = release.record.as_deref();
     let sent = record.into_iter().flat_map(|r| &r.roles);
     let sent = sent.filter(|(_, r)| r.hosts.iter().any(|h| &h.name == view.name)).map(|(role, _)| role);
     let held = view.containers.iter().filter(|a| a.contents.contains(content)).map(|a| &a.role);

@@ -30,7 +30,7 @@ impl Contents {
         let by_run: BTreeMap<&RunId, &Release> = releases.iter().filter_map(|r| Some((r.run.as_ref()?, r))).collect();
         let roots: BTreeMap<_, _> = by_run.keys().map(|run| ((*run).clone(), root(&by_run, run))).collect();
         let made = by_run.iter().filter(|(run, _)| roots.get(**run) == Some(&Content::Run((**run).clone())));
-        let same_as = group_equal(made.filter_map(|(run, r)| Some((*run, r.record.as_ref()?))));
+        let same_as = group_equal(made.filter_map(|(run, r)| Some((*run, r.record.as_deref()?))));
         Self { roots, same_as }
     }
 

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// What all hosts together say about one run.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -18,7 +19,7 @@ pub(super) struct RunFacts<'a> {
     pub(super) intent: Option<&'a Entry>,
     /// The line of the outcome that counts.
     pub(super) end: Option<&'a Entry>,
-    pub(super) record: Option<&'a ReleaseRecord>,
+    pub(super) record: Option<&'a Arc<ReleaseRecord>>,
 }
 
 /// The runs of a service and destination, and those that hold a lease now.
@@ -86,7 +87,12 @@ impl<'a> Merged<'a> {
         let known = self.runs.entry(run.clone()).or_default();
         known.intent = either(known.intent, said.intent, one_of);
         known.end = either(known.end, said.end, worse);
-        known.record = either(known.record, said.record, one_of);
+        known.record =
+            either(
+                known.record,
+                said.record,
+                |a, b| if Arc::ptr_eq(a, b) || one_of(&**a, &**b) == &**a { a } else { b },
+            );
     }
 }
 

@@ -12,6 +12,7 @@ use crate::release::{
 use crate::spec::{ContainerOptions, Env, HttpCheck, Logging, RestartPolicy, RoleHost, RoleSpec, Route};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// The parsed name of any kind.
 pub(crate) fn name<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
@@ -255,7 +256,7 @@ impl World {
             let (release, hosts) = (release.clone(), hosts.clone());
             self.write(host, &run, Fact::Intent { verb, release, actor: "ann".to_string(), hosts });
             let facts = self.hosts.get_mut(host).unwrap();
-            facts.records.insert(run.clone(), record.clone());
+            facts.records.insert(run.clone(), Arc::new(record.clone()));
             if !facts.images.contains(&image(version)) {
                 facts.images.push(image(version));
             }

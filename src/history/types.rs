@@ -6,6 +6,7 @@ use crate::release::{Outcome, ReleaseKind, ReleaseRecord};
 use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// All releases of a service and destination that the hosts know of, oldest first.
 #[derive(Debug, Clone, Default)]
@@ -32,7 +33,7 @@ pub struct Release {
     /// What the tag was resolved to.
     pub digest: Option<Digest>,
     /// Its record, if a host still has it.
-    pub record: Option<ReleaseRecord>,
+    pub record: Option<Arc<ReleaseRecord>>,
     /// The first release of a chain of rollbacks: the run whose content this is (its own for a deploy).
     pub content: Option<RunId>,
     /// How its run ended; `None` while it runs or when it was cut off.

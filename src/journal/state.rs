@@ -7,7 +7,7 @@ use crate::name::RunId;
 use crate::release::{FingerprintKey, HostReport, ReleaseRecord, SCHEMA};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A record as its file holds it.
 pub fn render_record(record: &ReleaseRecord) -> Vec<u8> {
@@ -35,7 +35,7 @@ pub struct StateFiles {
     /// The journal.
     pub journal: Journal,
     /// Records that could be read.
-    pub records: BTreeMap<RunId, ReleaseRecord>,
+    pub records: BTreeMap<RunId, Arc<ReleaseRecord>>,
     /// Names of those that could not: damaged, of a newer schema, or another release's than their name says.
     pub bad_records: Vec<String>,
     /// The key.
@@ -46,14 +46,14 @@ pub struct StateFiles {
 
 /// Records by the bytes of their files. Every host has the same ones, so those of the second host are read already.
 #[derive(Debug, Default)]
-pub struct Known(Mutex<HashMap<Vec<u8>, ReleaseRecord>>);
+pub struct Known(Mutex<HashMap<Vec<u8>, Arc<ReleaseRecord>>>);
 
 impl Known {
-    fn record(&self, content: &[u8]) -> Option<ReleaseRecord> {
+    fn record(&self, content: &[u8]) -> Option<Arc<ReleaseRecord>> {
         if let Some(record) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(content) {
             return Some(record.clone());
         }
-        let record: ReleaseRecord = serde_json::from_slice(content).ok()?;
+        let record: Arc<ReleaseRecord> = Arc::new(serde_json::from_slice(content).ok()?);
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(content.to_vec(), record.clone());
         Some(record)
     }

@@ -9,6 +9,7 @@ use crate::plan::work::{HostWork, stage};
 use crate::plan::{Action, CatchUp, Plan, Request, Stage, StageKind, Step};
 use crate::release::{Entry, Fact, ReleaseRecord, RunVerb};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// The plan of a release. Pruning is added by the caller, at the very end.
 pub(super) fn release(
@@ -87,10 +88,11 @@ fn abandoned(fleet: &Fleet, own: &RunId) -> BTreeMap<HostName, Vec<RunId>> {
 /// What each host has missed: how runs began and ended, and the records, that any other host has.
 fn catch_up(fleet: &Fleet) -> BTreeMap<HostName, CatchUp> {
     let all: Vec<Entry> = fleet.reachable().flat_map(|(_, facts)| facts.journal.entries.iter().cloned()).collect();
-    let records: BTreeMap<&RunId, &ReleaseRecord> = fleet.reachable().flat_map(|(_, facts)| &facts.records).collect();
+    let records: BTreeMap<&RunId, &Arc<ReleaseRecord>> =
+        fleet.reachable().flat_map(|(_, facts)| &facts.records).collect();
     let missed = fleet.reachable().map(|(host, facts)| {
         let unknown = records.iter().filter(|(run, _)| !facts.records.contains_key(**run));
-        let records = unknown.map(|(_, record)| (*record).clone()).collect();
+        let records = unknown.map(|(_, record)| (***record).clone()).collect();
         (host.clone(), CatchUp { entries: missing_lines(&all, &facts.journal), records })
     });
     missed.filter(|(_, missed)| *missed != CatchUp::default()).collect()

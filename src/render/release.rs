@@ -25,7 +25,7 @@ pub struct Shown {
 impl Shown {
     /// The view of a release.
     pub fn new(release: &Release, reports: Vec<HostReport>) -> Self {
-        Self { schema: 1, release: row(release), record: release.record.clone(), reports }
+        Self { schema: 1, release: row(release), record: release.record.as_deref().cloned(), reports }
     }
 
     /// For people, with its configuration as `deploy_yml` says it.

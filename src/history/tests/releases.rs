@@ -118,10 +118,10 @@ fn an_adopted_release_is_a_default_target() {
     let adopted = world.deploy("x", Ends::Well);
     // The same record as if windlass had found `k` serving before that deploy.
     let facts = world.hosts.get_mut(&host).unwrap();
-    let mut record = facts.records[&adopted].clone();
+    let mut record = (*facts.records[&adopted]).clone();
     (record.kind, record.version, record.run, record.number) = (ReleaseKind::Adopted, name("k"), run(0), 0);
     record.roles.values_mut().for_each(|r| (r.spec, r.fingerprint) = (None, None));
-    facts.records.insert(run(0), record);
+    facts.records.insert(run(0), std::sync::Arc::new(record));
     assert_eq!(rows(&world.history()), "v0=k:Stable v1=x:Current");
     assert_eq!(world.default_target().as_deref(), Some("v0"));
 }
@@ -153,7 +153,7 @@ fn what_can_be_brought_back_and_how() {
     assert!(matches!(&gone, Availability::Missing { why } if why.contains("secrets (KEY)")), "{gone:?}");
     let plain = |f: &mut crate::fleet::HostFacts| {
         f.containers.remove(0);
-        let roles = f.records.values_mut().flat_map(|r| r.roles.values_mut());
+        let roles = f.records.values_mut().flat_map(|r| std::sync::Arc::make_mut(r).roles.values_mut());
         roles.filter_map(|r| r.spec.as_mut()).for_each(|spec| spec.env.secret.clear());
     };
     assert_eq!(edit(&world, &plain), Availability::FromRecord);
@@ -177,6 +177,9 @@ fn the_same_build_again_is_the_same_content_unless_a_secret_may_differ() {
     assert_eq!(world.default_target().as_deref(), Some("v1"));
     let facts = world.hosts.values_mut().next().unwrap();
     let print = facts.records[&run(1)].roles.values().next().unwrap().fingerprint.clone();
-    facts.records.get_mut(&run(3)).unwrap().roles.values_mut().for_each(|r| r.fingerprint = print.clone());
+    std::sync::Arc::make_mut(facts.records.get_mut(&run(3)).unwrap())
+        .roles
+        .values_mut()
+        .for_each(|r| r.fingerprint = print.clone());
     assert_eq!(world.default_target(), None, "v1 is the same build as v3, which was left");
 }

@@ -186,9 +186,14 @@ fn a_kept_release_keeps_its_image_even_without_a_container() {
     ["a", "b", "c"].iter().for_each(|v| _ = world.deploy(v, Ends::Well));
     let facts = world.hosts.values_mut().next().unwrap();
     facts.containers.retain(|c| !c.name.contains("-b_"));
-    facts.records.values_mut().flat_map(|r| r.roles.values_mut()).filter_map(|r| r.spec.as_mut()).for_each(|spec| {
-        spec.env.secret.clear();
-    });
+    facts
+        .records
+        .values_mut()
+        .flat_map(|r| std::sync::Arc::make_mut(r).roles.values_mut())
+        .filter_map(|r| r.spec.as_mut())
+        .for_each(|spec| {
+            spec.env.secret.clear();
+        });
     world.wait(100 * DAY);
     let verdicts = judge(&world, 3, 0, None);
     assert_eq!(dropped(&verdicts), ["app-web-a", "acme/app:a"]);

@@ -21,7 +21,7 @@ bulk() {
   echo "@bulk";
   echo "$s";
   echo "@data";
-  cat "$@" | base64 && echo "@end";
+  cat "$@" | { base64 -w 0 2>/dev/null || base64; } && echo && echo "@end";
 };
 for d in "$@"; do
   echo "@dir";
