@@ -89,10 +89,12 @@ pub(crate) async fn run(global: Global, args: PruneArgs) -> Result<(), Failure> 
         return show(&session, &verdicts);
     }
     change.plan(&session, &fleet)?;
+    // Planning again under the leases, it only judges the hosts that it has.
+    let judged = verdicts.lock().map(|verdicts| verdicts.clone()).unwrap_or_default();
     warn(&session, &fleet, &verdicts);
     let ended = change.carry_out(&session, &connections, &fleet).await;
     if session.global.json {
-        output::json(&summary(&session, &fleet, &verdicts, change.done.as_ref(), &ended))?;
+        output::json(&summary(&session, &fleet, &judged, change.done.as_ref(), &ended))?;
     }
     ended?;
     every_host_answered(&session, &fleet)
@@ -111,14 +113,12 @@ fn every_host_answered(session: &Session, fleet: &Fleet) -> Result<(), Failure> 
 fn summary(
     session: &Session,
     fleet: &Fleet,
-    verdicts: &Mutex<Vec<Verdict>>,
+    verdicts: &[Verdict],
     done: Option<&RunReport>,
     ended: &Result<(), Failure>,
 ) -> Pruned {
     let left_alone: BTreeMap<HostName, String> = verdicts
-        .lock()
         .iter()
-        .flat_map(|verdicts| verdicts.iter())
         .filter(|verdict| verdict.item == Item::Host)
         .map(|verdict| (verdict.host.clone(), verdict.reason.to_string()))
         .collect();
