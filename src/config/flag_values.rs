@@ -114,6 +114,19 @@ pub(super) fn add_host(text: &str) -> Result<String, Expected> {
     Ok(format!("{name}:{bare}"))
 }
 
+/// The name of a network that containers join besides the shared one.
+pub(super) fn network(text: &str) -> Result<String, Expected> {
+    let named = text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c));
+    match text {
+        "host" | "none" | "bridge" | "default" => {
+            Err("the name of a network of its own: containers join it besides `kamal`")
+        }
+        _ if named => Ok(text.to_string()),
+        _ => Err("the name of a network"),
+    }
+}
+
 /// `source:target[:options]`, where the source is an absolute path or the name of a volume.
 pub(super) fn volume(text: &str) -> Result<(), Expected> {
     const EXPECTED: Expected = "source:target[:options], where the source is an absolute path or the name of a volume";
@@ -151,27 +164,61 @@ pub(super) fn volume(text: &str) -> Result<(), Expected> {
     Ok(())
 }
 
-/// `type=bind,source=/a,target=/b[,readonly]`.
+/// `type=bind,source=/a,target=/b[,readonly]`, with docker's further fields.
 pub(super) fn mount(text: &str) -> Result<Mount, Expected> {
     const EXPECTED: Expected = "type=bind|volume|tmpfs,source=…,target=/…[,readonly]";
-    let mut mount = Mount { kind: "volume".into(), source: None, target: String::new(), read_only: false };
-    for part in text.split(',') {
-        let (key, value) = part.split_once('=').unwrap_or((part, "true"));
+    let mut mount = Mount { kind: "volume".into(), ..Mount::default() };
+    for part in comma_separated(text).ok_or(EXPECTED)? {
+        let (key, value) = part.split_once('=').unwrap_or((&part, "true"));
+        let switch = || flag(value).ok_or(EXPECTED);
+        let pair = || value.split_once('=').map_or((value, ""), |(k, v)| (k, v));
         match key.trim() {
             "type" => mount.kind = value.to_string(),
             "source" | "src" => mount.source = Some(value.to_string()),
             "target" | "destination" | "dst" => mount.target = value.to_string(),
-            "readonly" | "ro" => mount.read_only = flag(value).ok_or(EXPECTED)?,
+            "readonly" | "ro" => mount.read_only = switch()?,
+            "bind-propagation" => mount.propagation = Some(value.to_string()),
+            "bind-nonrecursive" => mount.non_recursive = switch()?,
+            "bind-recursive" => mount.non_recursive = value == "disabled",
+            "volume-nocopy" => mount.no_copy = switch()?,
+            "volume-subpath" => mount.subpath = Some(value.to_string()),
+            "volume-driver" => mount.driver = Some(value.to_string()),
+            "volume-opt" => drop(mount.driver_options.insert(pair().0.to_string(), pair().1.to_string())),
+            "volume-label" => drop(mount.labels.insert(pair().0.to_string(), pair().1.to_string())),
+            "tmpfs-size" => mount.tmpfs_size = Some(bytes(value)?),
+            "tmpfs-mode" => mount.tmpfs_mode = Some(i64::from_str_radix(value, 8).map_err(|_| EXPECTED)?),
+            "consistency" => {}
             _ => return Err(EXPECTED),
         }
     }
+    let propagation = mount.propagation.as_deref();
+    let propagates = ["private", "rprivate", "shared", "rshared", "slave", "rslave"];
     let source_ok = match mount.kind.as_str() {
         "bind" => mount.source.as_deref().is_some_and(|s| s.starts_with('/')),
         "volume" => mount.source.as_deref().is_none_or(|s| !s.is_empty() && !s.contains('/')),
         "tmpfs" => mount.source.is_none(),
         _ => false,
     };
-    if source_ok && mount.target.starts_with('/') { Ok(mount) } else { Err(EXPECTED) }
+    let ok = source_ok && mount.target.starts_with('/') && propagation.is_none_or(|p| propagates.contains(&p));
+    if ok { Ok(mount) } else { Err(EXPECTED) }
+}
+
+/// A line of comma-separated values, as docker reads `--mount` and `--gpus`: a field in double quotes may hold commas.
+pub(super) fn comma_separated(text: &str) -> Option<Vec<String>> {
+    let (mut fields, mut field, mut quoted) = (Vec::new(), String::new(), false);
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' if quoted && chars.peek() == Some(&'"') => field.extend(chars.next()),
+            '"' if quoted => quoted = false,
+            '"' if field.is_empty() => quoted = true,
+            '"' => return None,
+            ',' if !quoted => fields.push(std::mem::take(&mut field)),
+            c => field.push(c),
+        }
+    }
+    fields.push(field);
+    (!quoted).then_some(fields)
 }
 
 /// `name=soft[:hard]`.
@@ -260,9 +307,18 @@ mod tests {
         }
         assert!(mount("type=bind,source=/a,target=/b,readonly").unwrap().read_only);
         assert!(mount("type=tmpfs,target=/t").is_ok());
-        for bad in
-            ["", "type=bind,target=/b", "type=bind,source=a,target=/b", "type=x,target=/b", "target=/b,volume-opt=x"]
-        {
+        let nfs = mount("type=volume,src=c,dst=/c,volume-driver=local,volume-opt=type=nfs,\"volume-opt=o=addr=h,rw\"")
+            .unwrap();
+        assert_eq!((nfs.driver.as_deref(), nfs.driver_options["o"].as_str()), (Some("local"), "addr=h,rw"));
+        for bad in [
+            "",
+            "type=bind,target=/b",
+            "type=bind,source=a,target=/b",
+            "type=x,target=/b",
+            "target=/b,volume-option=x",
+            "type=bind,source=/a,target=/b,bind-propagation=x",
+            "target=/b,\"x",
+        ] {
             assert!(mount(bad).is_err(), "{bad}");
         }
         assert_eq!(ulimit("nofile=1:2").map(|u| (u.soft, u.hard)), Ok((1, 2)));

@@ -1,5 +1,6 @@
 //! A role's `options`: docker's flags, typed. A flag that is not understood is named, never passed on or dropped.
 
+use super::flag_rare::{self, IDLE, RARE, REFUSED};
 use super::flag_values as values;
 use super::node::Value;
 use super::problem::{nearest, printable};
@@ -36,6 +37,7 @@ pub(super) const UNDERSTOOD: &[&str] = &[
     "health-cmd",
     "health-interval",
     "health-retries",
+    "health-start-interval",
     "health-start-period",
     "health-timeout",
     "hostname",
@@ -49,6 +51,9 @@ pub(super) const UNDERSTOOD: &[&str] = &[
     "memory-reservation",
     "memory-swap",
     "mount",
+    "net",
+    "net-alias",
+    "network",
     "network-alias",
     "no-healthcheck",
     "oom-score-adj",
@@ -73,83 +78,26 @@ pub(super) const UNDERSTOOD: &[&str] = &[
     "workdir",
 ];
 
-/// Flags of `docker run` that exist but are not acted on yet.
-const NOT_YET: &[&str] = &[
-    "annotation",
-    "attach",
-    "blkio-weight",
-    "blkio-weight-device",
-    "cgroup-parent",
-    "cgroupns",
-    "cidfile",
-    "cpu-period",
-    "cpu-quota",
-    "cpu-rt-period",
-    "cpu-rt-runtime",
-    "cpuset-mems",
-    "detach",
-    "detach-keys",
-    "device-cgroup-rule",
-    "device-read-bps",
-    "device-read-iops",
-    "device-write-bps",
-    "device-write-iops",
-    "disable-content-trust",
-    "dns-opt",
-    "dns-option",
-    "domainname",
-    "env",
-    "env-file",
-    "expose",
-    "gpus",
-    "health-start-interval",
-    "ip",
-    "ip6",
-    "isolation",
-    "kernel-memory",
-    "label-file",
-    "link",
-    "link-local-ip",
-    "mac-address",
-    "memory-swappiness",
-    "name",
-    "net",
-    "net-alias",
-    "network",
-    "oom-kill-disable",
-    "platform",
-    "publish-all",
-    "pull",
-    "quiet",
-    "rm",
-    "sig-proxy",
-    "storage-opt",
-    "use-api-socket",
-    "uts",
-    "volume-driver",
-    "volumes-from",
-];
-
 /// Reads `options` of the role (or accessory) `owner`.
 pub(super) fn resolve(field: &Field, owner: &str, found: &mut Findings) -> Flags {
     let mut flags = Flags::default();
     let Some(section) = field.section(found) else { return flags };
     for (flag, value) in section.entries() {
-        if NOT_YET.contains(&flag) {
-            let instead = match flag {
-                "env" | "env-file" => ": use `env`",
-                "network" | "net" => ": containers join the network `kamal`; `network-alias` is understood",
-                _ => "",
-            };
-            let reason = format!("docker's flag --{flag} of {owner} is not acted on yet{instead}");
-            found.not_yet(&value, &[VerbKind::Setup, VerbKind::Deploy], reason);
-        } else if UNDERSTOOD.contains(&flag) {
+        if UNDERSTOOD.contains(&flag) {
             set(&mut flags, flag, &value, found);
+        } else if RARE.contains(&flag) {
+            flag_rare::set(&mut flags.options.rare, flag, &value, found);
+        } else if IDLE.contains(&flag) {
+            let reason = format!("docker's flag --{flag} is about its command line: it has no effect here");
+            found.not_yet(&value, &[], reason);
+        } else if let Some((_, instead)) = REFUSED.iter().find(|(name, _)| *name == flag) {
+            let reason = format!("docker's flag --{flag} of {owner} cannot be followed: {instead}");
+            found.not_yet(&value, &[VerbKind::Setup, VerbKind::Deploy], reason);
         } else {
             let message = format!("docker has no flag --{} (options of {owner})", printable(flag));
-            match nearest(flag, UNDERSTOOD.iter().copied()) {
+            match nearest(flag, UNDERSTOOD.iter().chain(RARE).copied()) {
                 Some(near) => value.wrong_hint(message, format!("did you mean `{near}`?"), found),
-                None => value.wrong(message, found),
+                None => value.wrong_hint(message, "see the flags in docker run's documentation", found),
             }
         }
     }
@@ -164,12 +112,20 @@ pub(super) fn resolve(field: &Field, owner: &str, found: &mut Findings) -> Flags
 }
 
 /// One value, or each of a list.
-fn each<T>(value: &Field, found: &mut Findings, parse: impl Fn(&str) -> Result<T, values::Expected>) -> Vec<T> {
+pub(super) fn each<T>(
+    value: &Field,
+    found: &mut Findings,
+    parse: impl Fn(&str) -> Result<T, values::Expected>,
+) -> Vec<T> {
     let items = if let Value::Seq(_) = value.node.value { value.items() } else { vec![value.clone()] };
     items.iter().filter_map(|item| single(item, found, &parse)).collect()
 }
 
-fn single<T>(value: &Field, found: &mut Findings, parse: impl Fn(&str) -> Result<T, values::Expected>) -> Option<T> {
+pub(super) fn single<T>(
+    value: &Field,
+    found: &mut Findings,
+    parse: impl Fn(&str) -> Result<T, values::Expected>,
+) -> Option<T> {
     let text = value.string(found)?;
     super::expansion::check(value, &text, super::expansion::Quoting::Quoted, found);
     match parse(&text) {
@@ -187,7 +143,7 @@ fn single<T>(value: &Field, found: &mut Findings, parse: impl Fn(&str) -> Result
     }
 }
 
-fn text(text: &str) -> Result<String, values::Expected> {
+pub(super) fn text(text: &str) -> Result<String, values::Expected> {
     if text.trim().is_empty() { Err("a text that is not empty") } else { Ok(text.to_string()) }
 }
 
@@ -195,7 +151,7 @@ fn boolean(text: &str) -> Result<bool, values::Expected> {
     values::flag(text).ok_or("true or false")
 }
 
-fn integer(text: &str) -> Result<i64, values::Expected> {
+pub(super) fn integer(text: &str) -> Result<i64, values::Expected> {
     text.parse().map_err(|_| "an integer")
 }
 
@@ -207,7 +163,7 @@ fn bytes_or_unlimited(text: &str) -> Result<i64, values::Expected> {
     if text == "-1" { Ok(-1) } else { values::bytes(text) }
 }
 
-fn pair(text: &str) -> Result<(String, String), values::Expected> {
+pub(super) fn pair(text: &str) -> Result<(String, String), values::Expected> {
     let (key, value) = text.split_once('=').unwrap_or((text, ""));
     if key.is_empty() { Err("key=value") } else { Ok((key.to_string(), value.to_string())) }
 }
@@ -245,7 +201,8 @@ fn set(flags: &mut Flags, flag: &str, value: &Field, found: &mut Findings) {
         "read-only" => o.read_only = single(value, found, boolean).unwrap_or(false),
         "publish" => o.publish = each(value, found, values::publish).into_iter().flatten().collect(),
         "add-host" => o.add_host = each(value, found, values::add_host),
-        "network-alias" => o.network_alias = each(value, found, text),
+        "network-alias" | "net-alias" => o.network_alias = each(value, found, text),
+        "network" | "net" => o.network = each(value, found, values::network),
         "dns" => o.dns = each(value, found, text),
         "dns-search" => o.dns_search = each(value, found, text),
         "device" => o.device = each(value, found, text),
@@ -273,6 +230,7 @@ fn health(health: &mut Healthcheck, flag: &str, value: &Field, found: &mut Findi
         "health-interval" => health.interval_ms = single(value, found, values::milliseconds),
         "health-timeout" => health.timeout_ms = single(value, found, values::milliseconds),
         "health-start-period" => health.start_period_ms = single(value, found, values::milliseconds),
+        "health-start-interval" => health.start_interval_ms = single(value, found, values::milliseconds),
         "health-retries" => health.retries = single(value, found, count),
         _ => health.disabled = single(value, found, boolean).unwrap_or(false),
     }

@@ -11,6 +11,7 @@ mod env;
 pub mod erb;
 mod expansion;
 pub mod filter;
+mod flag_rare;
 mod flag_values;
 mod flags;
 mod labels;

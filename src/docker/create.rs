@@ -1,11 +1,11 @@
 //! A container to be created, as the engine wants it.
 
+use super::create_rare as rare;
 use crate::effect::NewContainer;
 use crate::spec::{ContainerOptions, Healthcheck, PublishedPort, RestartPolicy};
 use bollard::models::{
-    ContainerCreateBody, DeviceMapping, EndpointSettings, HealthConfig, HostConfig, HostConfigLogConfig, Mount,
-    MountType, NetworkingConfig, PortBinding, PortMap, ResourcesUlimits, RestartPolicy as Policy,
-    RestartPolicyNameEnum,
+    ContainerCreateBody, DeviceMapping, HealthConfig, HostConfig, HostConfigLogConfig, Mount, MountType,
+    NetworkingConfig, PortBinding, PortMap, ResourcesUlimits, RestartPolicy as Policy, RestartPolicyNameEnum,
 };
 use std::collections::{BTreeMap, HashMap};
 
@@ -28,14 +28,12 @@ pub(super) fn create_body(new: &NewContainer) -> ContainerCreateBody {
         stop_signal: options.stop_signal.clone(),
         stop_timeout: new.stop_timeout.map(i64::from),
         volumes: some(anonymous),
-        exposed_ports: some(options.publish.iter().map(inside).collect()),
+        domainname: options.rare.domainname.clone(),
+        exposed_ports: some(options.publish.iter().map(inside).chain(options.rare.expose.iter().cloned()).collect()),
         healthcheck: options.health.as_ref().map(health),
         host_config: Some(host_config(new, binds)),
         networking_config: Some(NetworkingConfig {
-            endpoints_config: Some(HashMap::from([(
-                new.network.clone(),
-                EndpointSettings { aliases: some(options.network_alias.clone()), ..Default::default() },
-            )])),
+            endpoints_config: Some(HashMap::from([(new.network.clone(), rare::endpoint(options))])),
         }),
         ..Default::default()
     }
@@ -80,7 +78,7 @@ fn host_config(new: &NewContainer, binds: Vec<String>) -> HostConfig {
         userns_mode: o.userns.clone(),
         runtime: o.runtime.clone(),
         oom_score_adj: o.oom_score_adj,
-        ..Default::default()
+        ..rare::host_config(&o.rare)
     }
 }
 
@@ -108,7 +106,7 @@ fn health(check: &Healthcheck) -> HealthConfig {
         timeout: nanoseconds(check.timeout_ms),
         start_period: nanoseconds(check.start_period_ms),
         retries: check.retries.map(i64::from),
-        ..Default::default()
+        start_interval: nanoseconds(check.start_interval_ms),
     }
 }
 
@@ -139,7 +137,7 @@ fn mounts(options: &ContainerOptions) -> Vec<Mount> {
         source: m.source.clone(),
         target: Some(m.target.clone()),
         read_only: Some(m.read_only),
-        ..Default::default()
+        ..rare::mount(m)
     };
     options.mount.iter().map(mount).collect()
 }
@@ -166,14 +164,14 @@ fn device(text: &str) -> DeviceMapping {
     }
 }
 
-fn map(from: &BTreeMap<String, String>) -> HashMap<String, String> {
+pub(super) fn map(from: &BTreeMap<String, String>) -> HashMap<String, String> {
     from.iter().map(|(k, v)| (k.clone(), v.clone())).collect()
 }
 
-fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
+pub(super) fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
     (!list.is_empty()).then_some(list)
 }
 
-fn some_map<V>(map: HashMap<String, V>) -> Option<HashMap<String, V>> {
+pub(super) fn some_map<V>(map: HashMap<String, V>) -> Option<HashMap<String, V>> {
     (!map.is_empty()).then_some(map)
 }

@@ -119,7 +119,16 @@ impl Engine for DockerEngine {
         let options = query::CreateContainerOptions { name: Some(container.name.clone()), ..Default::default() };
         let answer = self.docker.create_container(Some(options), create_body(container)).await;
         let id = answer.map_err(|e| failed(&what, e))?.id;
-        id.parse().map_err(|e| new(EngineErrorKind::Other, &what, &format!("unexpected answer: {e}")))
+        let id: ContainerId =
+            id.parse().map_err(|e| new(EngineErrorKind::Other, &what, &format!("unexpected answer: {e}")))?;
+        match network::join(&self.api, &what, &id, &container.options.network).await {
+            Ok(()) => Ok(id),
+            Err(error) => {
+                // Half a container would take its name.
+                self.remove(&id).await.ok();
+                Err(error)
+            }
+        }
     }
 
     async fn create_like(&self, original: &ContainerId, name: &str) -> Result<ContainerId, EngineError> {

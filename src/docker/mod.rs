@@ -4,6 +4,7 @@ mod answers;
 mod api;
 mod copy;
 mod create;
+mod create_rare;
 mod engine;
 mod error;
 mod lines;

@@ -2,6 +2,7 @@
 
 use super::api::Api;
 use crate::effect::{EngineError, EngineErrorKind};
+use crate::name::ContainerId;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -25,6 +26,15 @@ pub(super) async fn create(api: &Api, name: &str) -> Result<(), EngineError> {
         Err(e) => Err(e),
         Ok(_) => remove_younger_twins(api, &what, name).await,
     }
+}
+
+/// Lets a container join further networks. Engines before API 1.44 take only one at its creation.
+pub(super) async fn join(api: &Api, what: &str, id: &ContainerId, networks: &[String]) -> Result<(), EngineError> {
+    for name in networks {
+        let body = json!({ "Container": id.as_str() });
+        api.post(&format!("{what}: join network {name}"), &format!("/networks/{name}/connect"), &body).await?;
+    }
+    Ok(())
 }
 
 /// Whoever looks last sees all twins. The oldest stays for everybody, so no two can remove each other's.

@@ -23,6 +23,7 @@ pub(super) fn steps(
     if !facts.networks.contains(NETWORK) {
         actions.push(Action::CreateNetwork { name: NETWORK.to_string() });
     }
+    networks_exist(config, host, facts)?;
     let proxied = config.roles.iter().any(|r| r.spec.route.is_some() && r.hosts.iter().any(|h| h.name == *host));
     let runs = facts.proxy.container.as_ref().is_some_and(|c| c.running);
     if proxied && runs {
@@ -34,6 +35,18 @@ pub(super) fn steps(
         actions.push(Action::BootProxy { settings: settings(config, facts) });
     }
     Ok(actions.into_iter().map(|action| Step { action, undo: Vec::new() }).collect())
+}
+
+/// Networks that roles ask for besides the shared one are somebody else's: they must be there.
+fn networks_exist(config: &Config, host: &HostName, facts: &HostFacts) -> Result<(), Refusal> {
+    let here = config.roles.iter().filter(|role| role.hosts.iter().any(|h| h.name == *host));
+    for role in here {
+        if let Some(name) = role.spec.options.network.iter().find(|name| !facts.networks.contains(*name)) {
+            let message = format!("{host} has no network `{name}`, which role {} joins (options/network)", role.name);
+            return Err(Refusal::new(message).hint(format!("create it there: docker network create {name}")));
+        }
+    }
+    Ok(())
 }
 
 /// The proxy's image has to be there before its container is made.

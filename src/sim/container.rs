@@ -161,7 +161,7 @@ impl SimContainer {
             restart: self.restart,
             restart_count: self.restart_count,
             addresses: self.address.iter().map(|address| (network.clone(), address.clone())).collect(),
-            networks: vec![network.clone()],
+            networks: std::iter::once(network).chain(&self.made_from.options.network).cloned().collect(),
             ports: self.ports(),
             has_healthcheck: self.has_healthcheck(),
             stop_timeout: self.made_from.stop_timeout,

@@ -29,6 +29,9 @@ impl Machine {
         let Some(image_id) = self.find_image(&new.image) else {
             return Err(error(EngineErrorKind::NotFound, format!("no such image: {}", new.image)));
         };
+        if let Some(network) = new.options.network.iter().find(|network| !self.networks.contains_key(*network)) {
+            return Err(error(EngineErrorKind::NotFound, format!("network {network} not found")));
+        }
         for volume in new.volumes.iter().filter_map(|v| v.split(':').next()).filter(|v| !v.starts_with('/')) {
             self.volumes.entry(volume.to_string()).or_default();
         }

@@ -6,6 +6,7 @@
 mod edge;
 mod options;
 mod proxy;
+mod rare_options;
 mod retain;
 mod role_host;
 mod route;
@@ -13,6 +14,7 @@ mod route;
 pub use edge::{Certificate, Edge, EdgeFile, EdgeFileKind, LONGEST_PAGE, Maintenance, PAGES};
 pub use options::{ContainerOptions, Healthcheck, Mount, PublishedPort, RestartPolicy, Ulimit};
 pub use proxy::ProxyOptions;
+pub use rare_options::{DeviceRate, Gpus, RareOptions};
 pub use retain::Retain;
 pub use role_host::RoleHost;
 pub use route::{BodyLimits, HttpCheck, Route, Tls};

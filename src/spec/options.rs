@@ -1,5 +1,6 @@
 //! Docker's `run` flags, typed. What is not here is refused by name when the configuration is read.
 
+use super::RareOptions;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -92,6 +93,12 @@ pub struct ContainerOptions {
     pub oom_score_adj: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub health: Option<Healthcheck>,
+    /// Networks besides the shared one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub network: Vec<String>,
+    /// The flags that few use.
+    #[serde(flatten)]
+    pub rare: RareOptions,
 }
 
 /// Docker's own health check, from the `health-*` flags. Durations in milliseconds, `None` = the engine's default.
@@ -105,6 +112,9 @@ pub struct Healthcheck {
     pub timeout_ms: Option<u64>,
     /// Grace at the start.
     pub start_period_ms: Option<u64>,
+    /// Between two checks during that grace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_interval_ms: Option<u64>,
     /// Failures in a row that make it unhealthy.
     pub retries: Option<u32>,
     /// `--no-healthcheck`.
@@ -126,7 +136,7 @@ pub struct PublishedPort {
 }
 
 /// A `--mount`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mount {
     /// `bind`, `volume` or `tmpfs`.
     pub kind: String,
@@ -137,6 +147,33 @@ pub struct Mount {
     /// `readonly`.
     #[serde(default)]
     pub read_only: bool,
+    /// `bind-propagation`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub propagation: Option<String>,
+    /// `bind-nonrecursive`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub non_recursive: bool,
+    /// `volume-nocopy`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_copy: bool,
+    /// `volume-subpath`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subpath: Option<String>,
+    /// `volume-driver`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver: Option<String>,
+    /// `volume-opt`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub driver_options: BTreeMap<String, String>,
+    /// `volume-label`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// `tmpfs-size`, bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tmpfs_size: Option<i64>,
+    /// `tmpfs-mode`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tmpfs_mode: Option<i64>,
 }
 
 /// A `--ulimit`.

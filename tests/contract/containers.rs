@@ -35,6 +35,24 @@ pub(crate) async fn states_follow_from_calls(world: &dyn World) {
     assert_eq!(world.seen_from_outside(&name).await, None);
 }
 
+pub(crate) async fn further_networks_are_joined(world: &dyn World) {
+    let node = world.node().await;
+    node.engine.create_network(super::NETWORK).await.unwrap();
+    let image = pulled(world, &node, &world.healthy_image()).await;
+    let further = format!("{}-further", world.name());
+    let mut container = plan(&world.name(), &image);
+    container.options.network = vec![further.clone()];
+    assert_kind(node.engine.create(&container).await, EngineErrorKind::NotFound);
+    node.engine.create_network(&further).await.unwrap();
+    let id = node.engine.create(&container).await.expect("what failed has left the name free");
+    let networks = inspect(&node, &id).await.networks;
+    assert!(networks.contains(&further) && networks.iter().any(|n| n == super::NETWORK), "{networks:?}");
+    let copy = node.engine.create_like(&id, &format!("{}-copy", container.name)).await.unwrap();
+    assert!(inspect(&node, &copy).await.networks.contains(&further));
+    node.engine.remove(&copy).await.unwrap();
+    node.engine.remove(&id).await.unwrap();
+}
+
 pub(crate) async fn start_and_stop_are_idempotent(world: &dyn World) {
     let node = world.node().await;
     let (id, _) = created(world, &node, &world.healthy_image()).await;

@@ -126,7 +126,7 @@ pub(crate) async fn inspect(node: &Node, id: &ContainerId) -> Container {
 macro_rules! suite {
     ($attribute:meta, $world:expr) => {
         $crate::suite!(@each $attribute, $world, containers:
-            states_follow_from_calls, start_and_stop_are_idempotent, remove_refuses_a_running_one,
+            states_follow_from_calls, further_networks_are_joined, start_and_stop_are_idempotent, remove_refuses_a_running_one,
             a_name_is_taken_once, the_restart_policy_can_be_changed, a_missing_container_is_not_found,
             a_crash_leaves_its_exit_code, the_environment_comes_back, logs_have_a_tail_and_an_end,
             create_like_makes_an_equal, a_taken_port_leaves_it_created, an_address_lasts_while_it_runs);

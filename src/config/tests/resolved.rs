@@ -114,9 +114,32 @@ fn keys_that_are_not_acted_on_name_the_verbs_that_refuse() {
         ("servers: [h]\naccessories: {db: {image: x, host: h}}\n", "accessories", vec![Setup]),
         ("servers: [h]\nbuilder: {arch: amd64}\n", "builder", vec![]),
         ("servers: [h]\naliases: {a: b}\n", "aliases", vec![]),
-        ("servers: [h]\nssh: {forward_agent: true}\n", "ssh/forward_agent", vec![]),
-        ("servers: [h]\nsshkit: {pool_idle_timeout: 9}\n", "sshkit/pool_idle_timeout", vec![]),
-        ("servers: {web: {hosts: [h], options: {gpus: all}}}\n", "web/options/gpus", vec![Setup, Deploy]),
+        (
+            "servers: [h]
+ssh: {forward_agent: true}
+",
+            "ssh/forward_agent",
+            vec![],
+        ),
+        (
+            "servers: [h]
+sshkit: {pool_idle_timeout: 9}
+",
+            "sshkit/pool_idle_timeout",
+            vec![],
+        ),
+        (
+            "servers: {web: {hosts: [h], options: {env-file: a}}}
+",
+            "web/options/env-file",
+            vec![Setup, Deploy],
+        ),
+        (
+            "servers: {web: {hosts: [h], options: {detach: true}}}
+",
+            "web/options/detach",
+            vec![],
+        ),
         ("servers: [h]\nenv: {A: 'x-${B}'}\n", "env/A", vec![Setup, Deploy]),
         ("servers: [h]\nvolumes: ['$PWD/a:/b']\n", "volumes/0", vec![Setup, Deploy]),
         ("servers: {web: {hosts: [h], cmd: 'a && b'}}\n", "web/cmd", vec![Setup, Deploy]),
@@ -230,8 +253,8 @@ fn the_file_of_a_new_rails_application() {
 /// The way round a key that is not acted on, without touching what Kamal reads.
 #[test]
 fn null_below_x_windlass_takes_a_key_out() {
-    let base = "service: a\nimage: b\nservers: {web: {hosts: [h], asset_path: /x, options: {gpus: all, init: true}}}\nasset_path: /a\naccessories: {db: {image: x, host: h}}\n";
-    let own = "x-windlass: {asset_path: ~, accessories: ~, error_pages_path: ~, servers: {web: {asset_path: null, options: {gpus: }}}}\n";
+    let base = "service: a\nimage: b\nservers: {web: {hosts: [h], asset_path: /x, options: {env-file: a, init: true}}}\nasset_path: /a\naccessories: {db: {image: x, host: h}}\n";
+    let own = "x-windlass: {asset_path: ~, accessories: ~, error_pages_path: ~, servers: {web: {asset_path: null, options: {env-file: }}}}\n";
     let config = project(&[("config/deploy.yml", &(base.to_string() + own))], None).unwrap();
     assert!(config.not_acted_on.is_empty(), "{:?}", config.not_acted_on);
     assert_eq!(config.roles[0].spec.options.init, Some(true));
