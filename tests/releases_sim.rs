@@ -197,7 +197,7 @@ async fn what_json_prints_is_what_the_schemas_say() {
 
     let [first, second] = [0, 1].map(|i| history.releases[i].record.as_ref().expect("a record"));
     let diff = Diff::between(first, second);
-    let json = schema::assert_valid("diff.v1.json", &Compared::new(first, second, &diff));
+    let json = schema::assert_valid("diff.v1.json", &Compared::new(&**first, &**second, &diff));
     let what: BTreeMap<&str, &str> = json["changes"]
         .as_array()
         .expect("changes")
