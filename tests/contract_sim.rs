@@ -9,7 +9,7 @@ use windlass::effect::{Connector, Node, ProxySettings, RegistryLogin};
 use windlass::fleet::State;
 use windlass::name::ImageRef;
 use windlass::secret::Secret;
-use windlass::sim::{ImageBehaviour, SimFleet};
+use windlass::sim::{ImageBehaviour, Script, SimFleet};
 
 const HOST: &str = "host-1";
 const REPOSITORY: &str = "registry.example.com/app";
@@ -22,11 +22,21 @@ fn world() -> SimWorld {
         SimFleet::new()
             .hosts([HOST])
             .registry_login("alice", "open sesame")
-            .registry_image(REPOSITORY, "healthy", ImageBehaviour::healthy())
+            .registry_image(REPOSITORY, "healthy", app())
             .registry_image(REPOSITORY, "unhealthy", ImageBehaviour::never_healthy())
             .registry_image(REPOSITORY, "crashing", crashing)
+            .command(HOST, "echo out; echo err >&2; exit 3", Script::printing(["out"]).complaining("err").exiting(3))
+            .command(HOST, "cat", Script { echoes: true, ..Script::default() })
             .loaded_image(HOST, "haproxy:lts", ImageBehaviour::healthy()),
     )
+}
+
+/// As the lab's demo application.
+fn app() -> ImageBehaviour {
+    ImageBehaviour::healthy()
+        .command("app env", Script { environment: true, ..Script::default() })
+        .command("app cat", Script { echoes: true, ..Script::default() })
+        .command("app nonsense", Script::default().complaining("unknown mode nonsense").exiting(2))
 }
 
 fn image(tag: &str) -> ImageRef {

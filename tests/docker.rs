@@ -68,6 +68,7 @@ fn new_container(name: &str, image: &str) -> NewContainer {
         logging: Logging::default(),
         restart: RestartPolicy::UnlessStopped,
         stop_timeout: Some(7),
+        one_off: false,
     }
 }
 

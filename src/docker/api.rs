@@ -6,10 +6,13 @@
 use super::error::{answered, failed, new};
 use super::transport::Sender;
 use crate::effect::{EngineError, EngineErrorKind};
-use bollard::body_full;
+use bollard::{BollardRequest, body_full};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
-use hyper::{Method, Request};
+use hyper::body::Incoming;
+use hyper::upgrade::Upgraded;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::time::Duration;
@@ -50,28 +53,101 @@ impl Api {
     }
 
     async fn call(&self, what: &str, method: Method, path: &str, body: Option<&Value>) -> Result<Bytes, EngineError> {
-        let body = body.map(Value::to_string).unwrap_or_default();
-        let request = Request::builder()
-            .method(method)
-            .uri(format!("http://docker{path}"))
-            .header("host", "docker")
-            .header("content-type", "application/json")
-            .body(body_full(body.into()))
-            .map_err(|e| new(EngineErrorKind::Other, what, &e.to_string()))?;
+        let request = request(what, method, path, body, false)?;
         let work = async {
             let response = (self.0)(request).await.map_err(|e| failed(what, e))?;
             let status = response.status();
-            let body = Limited::new(response.into_body(), LIMIT)
-                .collect()
-                .await
-                .map_err(|e| new(EngineErrorKind::Disconnected, what, &e.to_string()))?
-                .to_bytes();
+            let body = collect(what, response).await?;
             if status.is_success() { Ok(body) } else { Err(answered(what, status.as_u16(), &message(&body))) }
         };
-        tokio::time::timeout(DEADLINE, work)
-            .await
-            .unwrap_or_else(|_| Err(new(EngineErrorKind::Disconnected, what, "the engine does not answer")))
+        in_time(what, work).await
     }
+
+    /// Sends a request and waits for the head of its answer only: what the answer waits for has then been registered.
+    pub(super) async fn begin(&self, what: &str, method: Method, path: &str) -> Result<Begun, EngineError> {
+        let request = request(what, method, path, None, false)?;
+        let work = async {
+            let response = (self.0)(request).await.map_err(|e| failed(what, e))?;
+            refused(what, response, StatusCode::is_success).await
+        };
+        Ok(Begun { what: what.to_string(), response: in_time(what, work).await? })
+    }
+
+    /// Makes the connection of a request the two-way stream of a process.
+    pub(super) async fn hijack(
+        &self,
+        what: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<TokioIo<Upgraded>, EngineError> {
+        let request = request(what, Method::POST, path, body, true)?;
+        let work = async {
+            let response = (self.0)(request).await.map_err(|e| failed(what, e))?;
+            let response = refused(what, response, |s| *s == StatusCode::SWITCHING_PROTOCOLS).await?;
+            let stream = hyper::upgrade::on(response).await;
+            stream.map(TokioIo::new).map_err(|e| new(EngineErrorKind::Disconnected, what, &e.to_string()))
+        };
+        in_time(what, work).await
+    }
+}
+
+/// A call whose answer is on its way, however long that takes.
+pub(super) struct Begun {
+    what: String,
+    response: Response<Incoming>,
+}
+
+impl Begun {
+    /// The answer.
+    pub(super) async fn json<T: DeserializeOwned>(self) -> Result<T, EngineError> {
+        let body = collect(&self.what, self.response).await?;
+        serde_json::from_slice(&body)
+            .map_err(|e| new(EngineErrorKind::Other, &self.what, &format!("unexpected answer: {e}")))
+    }
+}
+
+fn request(
+    what: &str,
+    method: Method,
+    path: &str,
+    body: Option<&Value>,
+    upgrade: bool,
+) -> Result<BollardRequest, EngineError> {
+    let body = body.filter(|b| !b.is_null()).map(Value::to_string).unwrap_or_default();
+    let mut builder = Request::builder()
+        .method(method)
+        .uri(format!("http://docker{path}"))
+        .header("host", "docker")
+        .header("content-type", "application/json");
+    if upgrade {
+        builder = builder.header("connection", "Upgrade").header("upgrade", "tcp");
+    }
+    builder.body(body_full(body.into())).map_err(|e| new(EngineErrorKind::Other, what, &e.to_string()))
+}
+
+async fn collect(what: &str, response: Response<Incoming>) -> Result<Bytes, EngineError> {
+    let body = Limited::new(response.into_body(), LIMIT).collect().await;
+    body.map(|b| b.to_bytes()).map_err(|e| new(EngineErrorKind::Disconnected, what, &e.to_string()))
+}
+
+/// The response if its status is a good one, else the engine's words.
+async fn refused(
+    what: &str,
+    response: Response<Incoming>,
+    good: impl Fn(&StatusCode) -> bool,
+) -> Result<Response<Incoming>, EngineError> {
+    let status = response.status();
+    if good(&status) {
+        return Ok(response);
+    }
+    let body = collect(what, response).await?;
+    Err(answered(what, status.as_u16(), &message(&body)))
+}
+
+async fn in_time<T>(what: &str, work: impl Future<Output = Result<T, EngineError>>) -> Result<T, EngineError> {
+    tokio::time::timeout(DEADLINE, work)
+        .await
+        .unwrap_or_else(|_| Err(new(EngineErrorKind::Disconnected, what, "the engine does not answer")))
 }
 
 /// The text of an error answer: `{"message": …}`, else the body itself.

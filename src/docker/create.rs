@@ -25,6 +25,8 @@ pub(super) fn create_body(new: &NewContainer) -> ContainerCreateBody {
         labels: Some(map(&new.labels)),
         tty: Some(options.tty),
         open_stdin: Some(options.interactive),
+        attach_stdin: Some(new.one_off && options.interactive),
+        stdin_once: Some(new.one_off && options.interactive),
         stop_signal: options.stop_signal.clone(),
         stop_timeout: new.stop_timeout.map(i64::from),
         volumes: some(anonymous),
@@ -47,6 +49,7 @@ fn host_config(new: &NewContainer, binds: Vec<String>) -> HostConfig {
         mounts: some(mounts(o)),
         port_bindings: some_map(port_bindings(&o.publish)),
         restart_policy: Some(restart_policy(new.restart)),
+        auto_remove: Some(new.one_off),
         log_config: Some(HostConfigLogConfig {
             typ: Some(new.logging.driver.clone().unwrap_or_default()),
             config: Some(map(&new.logging.options)),

@@ -6,10 +6,10 @@ use super::copy;
 use super::create::{create_body, restart_policy};
 use super::error::{failed, new};
 use super::transport::{Dial, connect};
-use super::{lines, network, registry};
+use super::{lines, network, process, registry};
 use crate::effect::{
-    ConnectError, ConnectErrorKind, Engine, EngineError, EngineErrorKind, LogLine, LogsRequest, NewContainer,
-    PullProgress, RegistryLogin, ResolvedImage, Volume,
+    ConnectError, ConnectErrorKind, Engine, EngineError, EngineErrorKind, ExecCommand, LogLine, LogsRequest,
+    NewContainer, Process, PullProgress, RegistryLogin, ResolvedImage, Volume, WindowSize,
 };
 use crate::fleet::{Container, ContainerBrief, EngineInfo, Image};
 use crate::name::{ContainerId, ImageRef};
@@ -208,6 +208,18 @@ impl Engine for DockerEngine {
         let endless = request.follow || request.tail.is_none();
         let docker = self.aside.as_ref().filter(|_| endless).unwrap_or(&self.docker);
         Ok(lines::drain(docker.logs(id.as_str(), Some(options)), what, request.timestamps))
+    }
+
+    async fn exec(&self, id: &ContainerId, command: &ExecCommand) -> Result<Process, EngineError> {
+        process::exec(&self.api, id, command).await
+    }
+
+    async fn exec_detached(&self, id: &ContainerId, command: &ExecCommand) -> Result<(), EngineError> {
+        process::exec_detached(&self.api, id, command).await
+    }
+
+    async fn start_attached(&self, id: &ContainerId, terminal: Option<WindowSize>) -> Result<Process, EngineError> {
+        process::start_attached(&self.api, id, terminal).await
     }
 
     async fn resolve(&self, image: &ImageRef, login: Option<&RegistryLogin>) -> Result<ResolvedImage, EngineError> {

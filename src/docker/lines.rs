@@ -5,13 +5,19 @@ use crate::effect::{EngineError, LogLine, LogStream};
 use bollard::container::LogOutput;
 use bollard::errors::Error;
 use futures::stream::{BoxStream, Stream, StreamExt};
-use tokio::sync::mpsc;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::task::AbortOnDropHandle;
 
 /// Longest line in bytes; the rest of a longer one is dropped.
 const LINE: usize = 64 << 10;
-/// Lines that wait for their reader. Beyond that they are dropped and counted.
-const WAITING: usize = 10_000;
+/// Bytes that wait for their reader in one stream, each line counted with what it costs to keep. Beyond that lines are
+/// dropped and counted: they must not fill the memory, and a stream that is not read stalls its connection.
+const WAITING: usize = 4 << 20;
+/// What a line costs besides its text.
+const LINE_COST: usize = 128;
+
+type Item = Result<LogLine, EngineError>;
 
 /// Reads the stream in a task of its own: a stream that nobody polls would stall every other call on its connection.
 /// The task ends when the returned stream is dropped.
@@ -20,10 +26,11 @@ pub(super) fn drain(
     what: String,
     timestamps: bool,
 ) -> BoxStream<'static, Result<LogLine, EngineError>> {
-    let (send, receive) = mpsc::channel(WAITING);
+    // The room is what bounds the channel.
+    let (send, receive) = mpsc::unbounded_channel();
     let task = AbortOnDropHandle::new(tokio::spawn(read(source, what, timestamps, send)));
     let lines = futures::stream::unfold((receive, task), |(mut receive, task)| async move {
-        receive.recv().await.map(|line| (line, (receive, task)))
+        receive.recv().await.map(|(line, _room)| (line, (receive, task)))
     });
     lines.boxed()
 }
@@ -32,19 +39,25 @@ async fn read(
     source: impl Stream<Item = Result<LogOutput, Error>> + Send,
     what: String,
     timestamps: bool,
-    send: mpsc::Sender<Result<LogLine, EngineError>>,
+    send: mpsc::UnboundedSender<(Item, Option<OwnedSemaphorePermit>)>,
 ) {
     let mut source = std::pin::pin!(source);
     let (mut out, mut err) = (Vec::new(), Vec::new());
+    let room = Arc::new(Semaphore::new(WAITING));
+    let try_send = |line: LogLine| {
+        let cost = u32::try_from(line.text.len() + LINE_COST).unwrap_or(u32::MAX);
+        let permit = room.clone().try_acquire_many_owned(cost).ok()?;
+        send.send((Ok(line), Some(permit))).ok()
+    };
     let mut dropped = 0u64;
     let mut offer = |line: LogLine| {
         if dropped > 0 {
             let note = LogLine { stream: LogStream::Err, at: None, text: format!("[{dropped} lines dropped]") };
-            if send.try_send(Ok(note)).is_ok() {
+            if try_send(note).is_some() {
                 dropped = 0;
             }
         }
-        if dropped > 0 || send.try_send(Ok(line)).is_err() {
+        if dropped > 0 || try_send(line).is_none() {
             dropped += 1;
         }
     };
@@ -54,8 +67,8 @@ async fn read(
             Ok(LogOutput::StdOut { message } | LogOutput::Console { message }) => (LogStream::Out, message, &mut out),
             Ok(LogOutput::StdIn { .. }) => continue,
             Err(e) => {
-                // The last thing said; it waits for its reader.
-                let _ = send.send(Err(failed(&what, e))).await;
+                // The last thing said. Nobody may listen any more.
+                let _ = send.send((Err(failed(&what, e)), None));
                 return;
             }
         };
@@ -121,8 +134,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn long_lines_that_nobody_takes_are_bounded_by_their_bytes() {
+        let pieces: Vec<_> = (0..1000).map(|_| out(&("x".repeat(LINE) + "\n"))).collect();
+        let mut stream = drain(futures::stream::iter(pieces), "logs".into(), false);
+        tokio::task::yield_now().await;
+        let mut bytes = 0;
+        while let Some(line) = stream.next().await {
+            bytes += line.unwrap().text.len();
+        }
+        assert!(bytes <= WAITING && bytes > WAITING / 2, "{bytes} bytes waited");
+    }
+
+    #[tokio::test]
     async fn a_slow_reader_loses_lines_and_is_told() {
-        let pieces: Vec<_> = (0..WAITING + 50).map(|i| out(&format!("{i}\n"))).collect();
+        let fit = WAITING / (LINE_COST + 10);
+        let pieces: Vec<_> = (0..fit + 50).map(|i| out(&format!("{i:010}\n"))).collect();
         let mut stream = drain(futures::stream::iter(pieces), "logs".into(), false);
         // The source never waits: on this one thread it has ended before the first line is taken.
         tokio::task::yield_now().await;
@@ -130,6 +156,6 @@ mod tests {
         while stream.next().await.is_some() {
             count += 1;
         }
-        assert_eq!(count, WAITING);
+        assert_eq!(count, fit);
     }
 }

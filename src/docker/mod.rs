@@ -9,6 +9,8 @@ mod engine;
 mod error;
 mod lines;
 mod network;
+mod process;
+mod process_output;
 mod registry;
 mod transport;
 

@@ -11,6 +11,9 @@ pub trait Connector: Send + Sync {
     /// Connects, authenticates and finds the engine. The address and login come from the configuration that the
     /// connector was made with.
     async fn connect(&self, host: &HostName) -> Result<Node, ConnectError>;
+
+    /// Connects and authenticates only: for what needs no engine.
+    async fn connect_host(&self, host: &HostName) -> Result<Arc<dyn Host>, ConnectError>;
 }
 
 /// A connected host: everything that can be asked of it goes over its one connection.

@@ -1,5 +1,6 @@
 //! A host's container engine.
 
+use crate::effect::{ExecCommand, Process, WindowSize};
 use crate::fleet::{Container, ContainerBrief, EngineInfo, Image};
 use crate::name::{ContainerId, Digest, ImageRef};
 use crate::secret::Secret;
@@ -56,6 +57,16 @@ pub trait Engine: Send + Sync {
         id: &ContainerId,
         request: LogsRequest,
     ) -> Result<BoxStream<'static, Result<LogLine, EngineError>>, EngineError>;
+
+    /// Runs a command in a running container and talks to it. One that cannot be found ends with the code 126 or 127.
+    async fn exec(&self, id: &ContainerId, command: &ExecCommand) -> Result<Process, EngineError>;
+
+    /// Runs a command in a running container and leaves it alone: neither its input, nor its output, nor its end.
+    async fn exec_detached(&self, id: &ContainerId, command: &ExecCommand) -> Result<(), EngineError>;
+
+    /// Starts a created container and talks to its process from the first byte on. The container has the input and the
+    /// terminal that it was made with; `terminal` is the size of the latter.
+    async fn start_attached(&self, id: &ContainerId, terminal: Option<WindowSize>) -> Result<Process, EngineError>;
 
     /// Asks the registry (through this engine) what a reference means: the digest of the index or manifest.
     async fn resolve(&self, image: &ImageRef, login: Option<&RegistryLogin>) -> Result<ResolvedImage, EngineError>;
@@ -121,6 +132,8 @@ pub struct NewContainer {
     pub restart: RestartPolicy,
     /// Seconds between SIGTERM and SIGKILL.
     pub stop_timeout: Option<u32>,
+    /// For one command only: the engine removes it when it ends, and its input ends with the one that is attached.
+    pub one_off: bool,
 }
 
 /// A volume.

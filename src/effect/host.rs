@@ -1,5 +1,6 @@
 //! A host's files and commands, and the lease that gives the right to change a service on it.
 
+use crate::effect::{HostCommand, Process};
 use crate::fleet::{DiskSpace, Holder};
 use async_trait::async_trait;
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,6 +37,9 @@ pub trait Host: Send + Sync {
 
     /// Sends a request to a unix socket, closes the sending half, and reads the answer to its end.
     async fn ask_socket(&self, path: &str, request: &[u8]) -> Result<Vec<u8>, HostError>;
+
+    /// Runs a user's command and talks to it. A command that cannot be found ends with the code 127.
+    async fn run(&self, command: &HostCommand) -> Result<Process, HostError>;
 
     /// Takes a lease. It lives as long as this connection keeps answering.
     async fn lease(&self, request: &LeaseRequest) -> Result<Box<dyn Lease>, LeaseError>;

@@ -8,6 +8,7 @@ mod clock;
 mod connect;
 mod engine;
 mod host;
+mod process;
 mod proxy;
 
 pub use clock::Clock;
@@ -17,4 +18,5 @@ pub use engine::{
     ResolvedImage, Volume,
 };
 pub use host::{FileSet, Host, HostError, HostProbe, Lease, LeaseError, LeaseRequest};
+pub use process::{ExecCommand, Exit, HostCommand, Process, ProcessError, ProcessEvent, Terminal, WindowSize};
 pub use proxy::{Backend, Probe, Proxy, ProxyError, ProxySettings, Target};

@@ -55,6 +55,10 @@ pub trait Proxy: Send + Sync {
     /// both back. Refused when something else than `from` serves.
     async fn switch(&self, backend: &BackendName, from: Option<&ContainerId>, to: &Target) -> Result<(), ProxyError>;
 
+    /// Sends requests to nobody: `from` gets no new ones, in the files and in the running proxy. The route stays.
+    /// Refused when something else than `from` serves; fine when nothing does.
+    async fn suspend(&self, backend: &BackendName, from: &ContainerId) -> Result<(), ProxyError>;
+
     /// Requests in flight to a container that gets no new ones, older workers of the proxy included. Also asked of a
     /// backend that was removed: those that were on their way are still answered.
     async fn in_flight(&self, backend: &BackendName, container: &ContainerId) -> Result<u64, ProxyError>;

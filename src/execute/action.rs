@@ -153,6 +153,7 @@ async fn create(means: &Means<'_>, host: &RunHost, planned: &PlannedContainer) -
         // Until it has passed its gate; see plan::change.
         restart: crate::spec::RestartPolicy::No,
         stop_timeout: planned.spec.stop_timeout,
+        one_off: false,
     };
     let id = host.node.engine.create(&container).await?;
     host.bind(Ref::Name(planned.name.clone()), id);

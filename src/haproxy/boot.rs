@@ -190,6 +190,7 @@ impl HaProxy {
             logging: Logging { driver: None, options: max_size.collect() },
             restart: RestartPolicy::UnlessStopped,
             stop_timeout: Some(30),
+            one_off: false,
         }
     }
 

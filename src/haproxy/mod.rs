@@ -20,6 +20,7 @@ mod runtime;
 mod set;
 mod slots;
 mod stat;
+mod suspend;
 mod switch;
 mod topology;
 mod trial;
@@ -121,6 +122,10 @@ impl Proxy for HaProxy {
 
     async fn switch(&self, backend: &BackendName, from: Option<&ContainerId>, to: &Target) -> Result<(), ProxyError> {
         self.switch_to(backend, from, to).await
+    }
+
+    async fn suspend(&self, backend: &BackendName, from: &ContainerId) -> Result<(), ProxyError> {
+        self.suspend_route(backend, from).await
     }
 
     async fn in_flight(&self, backend: &BackendName, container: &ContainerId) -> Result<u64, ProxyError> {

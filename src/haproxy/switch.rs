@@ -56,7 +56,7 @@ impl HaProxy {
         Ok(ConfSet::parse(dirs.pop().unwrap_or_default()))
     }
 
-    fn header(&self, set: &ConfSet, backend: &BackendName) -> Result<Header, ProxyError> {
+    pub(super) fn header(&self, set: &ConfSet, backend: &BackendName) -> Result<Header, ProxyError> {
         let file = backend_file(backend);
         if let Some(reason) = set.broken.get(&file) {
             return Err(ProxyError::Failed(format!("{}/{file}: {reason}", self.paths.conf())));
@@ -98,7 +98,7 @@ impl HaProxy {
         Ok(())
     }
 
-    async fn write_header(&self, header: &Header) -> Result<(), ProxyError> {
+    pub(super) async fn write_header(&self, header: &Header) -> Result<(), ProxyError> {
         let content = render::backend(&self.edge_inside(), header).map_err(ProxyError::Failed)?;
         let path = format!("{}/{}", self.paths.conf(), backend_file(&header.backend.name));
         self.host.write(&path, &content, 0o600).await.map_err(failed)

@@ -47,6 +47,7 @@ impl HaProxy {
             logging: Logging::default(),
             restart: RestartPolicy::No,
             stop_timeout: Some(1),
+            one_off: false,
         }
     }
 

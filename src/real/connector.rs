@@ -78,6 +78,10 @@ impl Connector for RealConnector {
         let proxy = HaProxy::new(host.clone(), engine.clone(), self.clock.clone(), &home, self.holder.clone());
         Ok(Node { name: name.clone(), host, engine, proxy: Arc::new(proxy) })
     }
+
+    async fn connect_host(&self, name: &HostName) -> Result<Arc<dyn Host>, ConnectError> {
+        Ok(Arc::new(SshHost::new(self.reach(name).await?)))
+    }
 }
 
 /// The state directory in force: what the engine's volume records, else the login's own.

@@ -1,5 +1,6 @@
 //! How an image's containers behave.
 
+use super::command::Script;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ pub struct ImageBehaviour {
     pub docker_healthcheck: bool,
     /// The image's own environment.
     pub env: BTreeMap<String, String>,
+    /// What commands do in its containers, by their words with a blank between; others are not found.
+    pub commands: BTreeMap<String, Script>,
     /// The image's labels.
     pub labels: BTreeMap<String, String>,
     /// Bytes.
@@ -48,6 +51,7 @@ impl Default for ImageBehaviour {
             fails_to_start: None,
             docker_healthcheck: false,
             env: [("PATH".to_string(), "/usr/local/bin:/usr/bin:/bin".to_string())].into(),
+            commands: BTreeMap::new(),
             labels: BTreeMap::new(),
             size: 10_000_000,
         }
@@ -73,6 +77,12 @@ impl ImageBehaviour {
     /// Ends with this exit code after this time, without ever having answered.
     pub fn crashing(after: Duration, exit_code: i64) -> Self {
         Self { becomes_healthy_after: None, crashes_after: Some(after), exit_code, ..Self::default() }
+    }
+
+    /// The same, with a command that can be run in its containers.
+    pub fn command(mut self, words: &str, script: Script) -> Self {
+        self.commands.insert(words.to_string(), script);
+        self
     }
 
     /// The same, printing these lines when it starts.

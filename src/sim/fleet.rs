@@ -2,6 +2,7 @@
 
 use super::behaviour::ImageBehaviour;
 use super::clock::SimClock;
+use super::command::Script;
 use super::connector::SimConnector;
 use super::machine::Machine;
 use super::world::Shared;
@@ -74,6 +75,12 @@ impl SimFleet {
         let now = self.shared.now();
         let content = self.shared.lock().registry.build(behaviour, now);
         self.machine(host, |machine, _| machine.load_image(&image_ref(reference), content));
+        self
+    }
+
+    /// Gives a host's login shell a command: exactly this line.
+    pub fn command(self, host: &str, line: &str, script: Script) -> Self {
+        self.machine(host, |machine, _| machine.commands.insert(line.to_string(), script));
         self
     }
 

@@ -2,8 +2,9 @@
 
 use super::call::{At, Method, SimConnection, mutates, reads};
 use super::clock::SimClock;
+use super::command::{self, Running, Script};
 use super::lease::SimLease;
-use crate::effect::{FileSet, Host, HostError, HostProbe, Lease, LeaseError, LeaseRequest};
+use crate::effect::{FileSet, Host, HostCommand, HostError, HostProbe, Lease, LeaseError, LeaseRequest, Process};
 use crate::fleet::Holder;
 use async_trait::async_trait;
 
@@ -77,6 +78,24 @@ impl Host for SimHost {
     async fn ask_socket(&self, path: &str, _request: &[u8]) -> Result<Vec<u8>, HostError> {
         let no_socket = |_: &mut At<'_>| Err(failed("ask socket")(format!("{path}: no such file or directory")));
         self.connection.call(mutates("host.ask_socket"), path.to_string(), no_socket).await
+    }
+
+    async fn run(&self, command: &HostCommand) -> Result<Process, HostError> {
+        let connection = self.connection.clone();
+        let begin = |at: &mut At<'_>| {
+            let known = at.machine.commands.get(&command.line).cloned();
+            let script = known.unwrap_or_else(|| Script::unknown(&command.line));
+            Ok(command::process(Running {
+                connection,
+                script,
+                environment: Vec::new(),
+                input: command.input,
+                terminal: command.terminal.is_some(),
+                alive: Box::new(|_| true),
+                at_end: Box::new(|_, _| ()),
+            }))
+        };
+        self.connection.call(mutates("host.run"), command.line.clone(), begin).await
     }
 
     async fn lease(&self, request: &LeaseRequest) -> Result<Box<dyn Lease>, LeaseError> {

@@ -156,6 +156,10 @@ impl Machine {
     pub(super) fn end(&mut self, id: &ContainerId, code: i64, now: Duration) {
         let Ok(container) = self.container_mut(id) else { return };
         container.halt(Life::Exited { code }, now);
+        if container.made_from.one_off {
+            self.containers.remove(id);
+            return;
+        }
         if container.wants_restart(code) {
             container.life = Life::Restarting;
             container.restarts_at = Some(now + container.backoff());

@@ -1,6 +1,7 @@
 //! One simulated host: what is on it, and how time passes on it.
 
 use super::availability::Availability;
+use super::command::Script;
 use super::container::{Answer, SimContainer};
 use super::files::Files;
 use super::lease::Leases;
@@ -93,6 +94,8 @@ pub(super) struct Machine {
     /// The next answers to calls of these methods are lost.
     pub(super) lost_answers: BTreeSet<String>,
     pub(super) leases: Leases,
+    /// What lines for the login shell do; others are not found.
+    pub(super) commands: BTreeMap<String, Script>,
     pub(super) proxy: ProxyBox,
     pub(super) availability: BTreeMap<BackendName, Vec<Availability>>,
     /// Everything up to here has happened.
@@ -122,6 +125,7 @@ impl Machine {
             torn: BTreeMap::new(),
             lost_answers: BTreeSet::new(),
             leases: Leases::default(),
+            commands: BTreeMap::new(),
             proxy: ProxyBox::default(),
             availability: BTreeMap::new(),
             past: Duration::ZERO,

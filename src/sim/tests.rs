@@ -40,6 +40,7 @@ async fn create(node: &Node, name: &str, restart: RestartPolicy) -> ContainerId 
         logging: Logging::default(),
         restart,
         stop_timeout: None,
+        one_off: false,
     };
     node.engine.create_network("kamal").await.unwrap();
     node.engine.create(&container).await.unwrap()

@@ -3,7 +3,7 @@
 use super::connect::Connection;
 use super::host_answers::{parse_dirs, parse_holder, parse_probe};
 use super::lease;
-use crate::effect::{FileSet, Host, HostError, HostProbe, Lease, LeaseError, LeaseRequest};
+use crate::effect::{FileSet, Host, HostCommand, HostError, HostProbe, Lease, LeaseError, LeaseRequest, Process};
 use crate::fleet::Holder;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -76,6 +76,10 @@ impl Host for SshHost {
 
     async fn ask_socket(&self, path: &str, request: &[u8]) -> Result<Vec<u8>, HostError> {
         Ok(self.connection.ask_socket(path, request, SOCKET_DEADLINE, SOCKET_LIMIT).await?)
+    }
+
+    async fn run(&self, command: &HostCommand) -> Result<Process, HostError> {
+        Ok(self.connection.process(command.clone()).await?)
     }
 
     async fn lease(&self, request: &LeaseRequest) -> Result<Box<dyn Lease>, LeaseError> {

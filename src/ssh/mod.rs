@@ -21,6 +21,7 @@ mod lease_place;
 mod lease_talk;
 mod offer;
 mod passphrase;
+mod process;
 mod proxy_command;
 mod quickack;
 mod script;

@@ -10,6 +10,7 @@ pub(crate) mod containers;
 pub(crate) mod files;
 pub(crate) mod images;
 pub(crate) mod leases;
+pub(crate) mod processes;
 pub(crate) mod proxy;
 pub(crate) mod things;
 
@@ -104,6 +105,7 @@ pub(crate) fn plan(name: &str, image: &str) -> NewContainer {
         logging: Logging::default(),
         restart: RestartPolicy::No,
         stop_timeout: Some(1),
+        one_off: false,
     }
 }
 
@@ -130,6 +132,10 @@ macro_rules! suite {
             a_name_is_taken_once, the_restart_policy_can_be_changed, a_missing_container_is_not_found,
             a_crash_leaves_its_exit_code, the_environment_comes_back, logs_have_a_tail_and_an_end,
             create_like_makes_an_equal, a_taken_port_leaves_it_created, an_address_lasts_while_it_runs);
+        $crate::suite!(@each $attribute, $world, processes:
+            a_command_runs_in_a_container, a_command_reads_its_input, a_terminal_joins_the_streams,
+            a_container_that_does_not_run_runs_no_command, a_one_off_container_ends_and_is_gone,
+            a_command_runs_on_the_host);
         $crate::suite!(@each $attribute, $world, images:
             a_pulled_image_has_a_digest_and_no_tag, a_tag_can_be_given_and_taken,
             an_image_in_use_stays, a_missing_tag_is_image_not_found, a_host_without_the_image_says_so);
@@ -144,6 +150,7 @@ macro_rules! suite {
         $crate::suite!(@each $attribute, $world, proxy:
             no_proxy_is_an_empty_state, boot_and_set_route_are_idempotent, a_healthy_container_passes_the_gate,
             an_unhealthy_one_does_not, a_crashing_one_does_not, switch_moves_and_refuses_what_moved,
+            a_suspended_route_serves_nobody_and_comes_back,
             the_old_one_drains_and_unloads, a_slot_forgets_its_previous_occupant, a_removed_route_is_gone,
             a_removed_route_can_still_be_asked_what_is_in_flight,
 

@@ -147,6 +147,29 @@ pub(crate) async fn switch_moves_and_refuses_what_moved(world: &dyn World) {
     assert_eq!(check(&node, &backend, &a).await.role, ServerRole::Drain);
 }
 
+pub(crate) async fn a_suspended_route_serves_nobody_and_comes_back(world: &dyn World) {
+    let (node, backend) = routed(world).await;
+    let a = started(world, &node, &world.healthy_image(), "a").await;
+    let b = started(world, &node, &world.healthy_image(), "b").await;
+    loaded(&node, &backend, &a).await;
+    node.proxy.switch(&backend, None, &a).await.unwrap();
+    let moved = node.proxy.suspend(&backend, &b.container).await.unwrap_err();
+    assert!(matches!(moved, ProxyError::Moved { .. }), "{moved}");
+    assert_eq!(active(&node, &backend).await, (Some(a.container.clone()), Some(a.container.clone())));
+    for _ in 0..2 {
+        node.proxy.suspend(&backend, &a.container).await.expect("what serves can be taken out, and once is enough");
+        assert_eq!(active(&node, &backend).await, (None, None));
+    }
+    assert_eq!(node.proxy.in_flight(&backend, &a.container).await.unwrap(), 0);
+    // It is still loaded: the way back is a switch.
+    node.proxy.switch(&backend, None, &a).await.unwrap();
+    assert_eq!(active(&node, &backend).await, (Some(a.container.clone()), Some(a.container.clone())));
+    node.proxy.suspend(&backend, &a.container).await.unwrap();
+    node.proxy.unload(&backend, &a.container).await.expect("what serves nobody can be unloaded");
+    loaded(&node, &backend, &a).await;
+    assert_eq!(active(&node, &backend).await, (None, None), "loaded again is not serving");
+}
+
 pub(crate) async fn the_old_one_drains_and_unloads(world: &dyn World) {
     let (node, backend) = routed(world).await;
     let a = started(world, &node, &world.healthy_image(), "a").await;

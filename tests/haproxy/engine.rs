@@ -9,8 +9,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc;
 use windlass::effect::{
-    Engine, EngineError, EngineErrorKind, LogLine, LogStream, LogsRequest, NewContainer, PullProgress, RegistryLogin,
-    ResolvedImage, Volume,
+    Engine, EngineError, EngineErrorKind, ExecCommand, LogLine, LogStream, LogsRequest, NewContainer, PullProgress,
+    RegistryLogin, ResolvedImage, Volume, WindowSize,
 };
 use windlass::fleet::{Container, ContainerBrief, EngineInfo, Health, Image, State};
 use windlass::name::{ContainerId, Digest, ImageRef};
@@ -233,6 +233,22 @@ impl Engine for LocalEngine {
         let line = |l: &str| Ok(LogLine { stream: LogStream::Err, at: None, text: l.to_string() });
         let lines: Vec<_> = text.lines().map(line).collect();
         Ok(futures::stream::iter(lines).boxed())
+    }
+
+    async fn exec(&self, _: &ContainerId, _: &ExecCommand) -> Result<windlass::effect::Process, EngineError> {
+        unused("exec")
+    }
+
+    async fn exec_detached(&self, _: &ContainerId, _: &ExecCommand) -> Result<(), EngineError> {
+        unused("exec_detached")
+    }
+
+    async fn start_attached(
+        &self,
+        _: &ContainerId,
+        _: Option<WindowSize>,
+    ) -> Result<windlass::effect::Process, EngineError> {
+        unused("start_attached")
     }
 
     async fn resolve(&self, _: &ImageRef, _: Option<&RegistryLogin>) -> Result<ResolvedImage, EngineError> {

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Mutex, OwnedMutexGuard};
-use windlass::effect::{Clock, FileSet, Host, HostError, HostProbe, Lease, LeaseError, LeaseRequest};
+use windlass::effect::{
+    Clock, FileSet, Host, HostCommand, HostError, HostProbe, Lease, LeaseError, LeaseRequest, Process,
+};
 use windlass::fleet::Holder;
 
 #[derive(Default)]
@@ -75,6 +77,10 @@ impl Host for LocalHost {
             Ok(answer)
         };
         ask.await.map_err(|e| failed(path, &e))
+    }
+
+    async fn run(&self, _: &HostCommand) -> Result<Process, HostError> {
+        Err(HostError::Failed { what: "run".to_string(), message: "the proxy runs no commands".to_string() })
     }
 
     async fn lease(&self, request: &LeaseRequest) -> Result<Box<dyn Lease>, LeaseError> {

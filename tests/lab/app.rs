@@ -1,6 +1,7 @@
 //! The demo application of the lab: one static binary without dependencies, for `FROM scratch` images.
 //!
-//! `app` serves HTTP, `app worker` only logs, `app check` is a HEALTHCHECK, `app env` prints the environment.
+//! `app` serves HTTP, `app worker` only logs, `app check` is a HEALTHCHECK, `app env` prints the environment, `app cat`
+//! prints its input, `app flood LINES` prints lines of 100 KB, and `app talk` is a dialogue on a terminal.
 //! README.md lists the environment variables and the pages.
 
 use std::env;
@@ -39,9 +40,58 @@ fn main() {
         Some("worker") => work(),
         Some("check") => exit(if check().unwrap_or(false) { 0 } else { 1 }),
         Some("env") => print!("{}", environment()),
+        Some("cat") => exit(if io::copy(&mut io::stdin(), &mut io::stdout()).is_ok() { 0 } else { 1 }),
+        Some("flood") => flood(),
+        Some("talk") => talk(),
         Some(other) => {
-            eprintln!("unknown mode {other}: serve, worker, check or env");
+            eprintln!("unknown mode {other}: serve, worker, check, env, cat, flood or talk");
             exit(2);
+        }
+    }
+}
+
+fn flood() {
+    let lines = env::args().nth(2).and_then(|n| n.parse().ok()).unwrap_or(1_u32);
+    for n in 0..lines {
+        println!("{n} {}", "x".repeat(100_000));
+    }
+}
+
+// std does not tell the size of a terminal.
+#[repr(C)]
+#[derive(Default)]
+struct Size {
+    rows: u16,
+    columns: u16,
+    pixels: [u16; 2],
+}
+
+unsafe extern "C" {
+    fn ioctl(fd: i32, request: u64, size: *mut Size) -> i32;
+}
+
+const TIOCGWINSZ: u64 = 0x5413;
+
+/// Answers to `size` and `exit N`, echoes the rest; Ctrl-C ends it with 130.
+fn talk() {
+    thread::spawn(|| loop {
+        if TERMINATED.load(SeqCst) {
+            println!("interrupted");
+            exit(130);
+        }
+        thread::sleep(Duration::from_millis(10));
+    });
+    println!("ready");
+    for line in io::stdin().lock().lines().map_while(Result::ok) {
+        match line.split_once(' ').unwrap_or((&line, "")) {
+            ("size", _) => {
+                let mut size = Size::default();
+                // SAFETY: the kernel writes one `struct winsize`, which `Size` is, or nothing.
+                let known = unsafe { ioctl(0, TIOCGWINSZ, &mut size) } == 0;
+                println!("size {} {} {known}", size.columns, size.rows);
+            }
+            ("exit", code) => exit(code.parse().unwrap_or(1)),
+            _ => println!("you said {line}"),
         }
     }
 }

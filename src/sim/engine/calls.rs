@@ -1,9 +1,9 @@
 //! The calls of [`Engine`].
 
-use super::logs;
+use super::{logs, processes};
 use crate::effect::{
-    Engine, EngineError, EngineErrorKind, LogLine, LogsRequest, NewContainer, PullProgress, RegistryLogin,
-    ResolvedImage, Volume,
+    Engine, EngineError, EngineErrorKind, ExecCommand, LogLine, LogsRequest, NewContainer, Process, PullProgress,
+    RegistryLogin, ResolvedImage, Volume, WindowSize,
 };
 use crate::fleet::{Container, ContainerBrief, EngineInfo, Image};
 use crate::name::{ContainerId, ImageRef};
@@ -156,6 +156,23 @@ impl Engine for SimEngine {
         let connection = self.connection.clone();
         let open = |at: &mut At<'_>| Ok(logs::stream(connection, at.machine.container(id)?, request));
         self.call(reads("engine.logs"), id.short(), open).await
+    }
+
+    async fn exec(&self, id: &ContainerId, command: &ExecCommand) -> Result<Process, EngineError> {
+        let connection = self.connection.clone();
+        let args = format!("{} {}", id.short(), command.words.join(" "));
+        self.call(mutates("engine.exec"), args, |at| processes::exec(at, connection, id, command)).await
+    }
+
+    async fn exec_detached(&self, id: &ContainerId, command: &ExecCommand) -> Result<(), EngineError> {
+        let args = format!("{} {}", id.short(), command.words.join(" "));
+        self.call(mutates("engine.exec_detached"), args, |at| processes::exec_detached(at, id)).await
+    }
+
+    async fn start_attached(&self, id: &ContainerId, terminal: Option<WindowSize>) -> Result<Process, EngineError> {
+        let connection = self.connection.clone();
+        let start = |at: &mut At<'_>| processes::start_attached(at, connection, id, terminal);
+        self.call(mutates("engine.start_attached"), id.short(), start).await
     }
 
     async fn resolve(&self, image: &ImageRef, login: Option<&RegistryLogin>) -> Result<ResolvedImage, EngineError> {

@@ -3,5 +3,6 @@
 mod calls;
 mod images;
 mod logs;
+mod processes;
 
 pub use calls::SimEngine;

@@ -63,6 +63,7 @@ fn container(settings: &ProxySettings) -> NewContainer {
         logging: Logging::default(),
         restart: RestartPolicy::UnlessStopped,
         stop_timeout: None,
+        one_off: false,
     }
 }
 
@@ -220,6 +221,23 @@ fn switch(at: &mut At<'_>, backend: &BackendName, from: Option<&ContainerId>, to
     Ok(())
 }
 
+fn suspend(at: &mut At<'_>, backend: &BackendName, from: &ContainerId) -> Result<(), ProxyError> {
+    slots(at.machine, backend)?;
+    let found = at.machine.proxy.routed(backend);
+    if found.is_some_and(|found| found != from) {
+        let (expected, found) = (from.short().to_string(), name_of(found));
+        return Err(ProxyError::Moved { backend: backend.clone(), expected, found });
+    }
+    if let Some(file) = at.machine.proxy.files.get_mut(backend) {
+        file.active = None;
+    }
+    slots(at.machine, backend)?
+        .iter_mut()
+        .filter(|s| s.role == ServerRole::Ready)
+        .for_each(|s| s.role = ServerRole::Drain);
+    Ok(())
+}
+
 fn unload(at: &mut At<'_>, backend: &BackendName, container: &ContainerId) -> Result<(), ProxyError> {
     for slot in slots(at.machine, backend)?.iter_mut().filter(|slot| slot.holds(container)) {
         if slot.role == ServerRole::Ready {
@@ -287,6 +305,11 @@ impl Proxy for SimProxy {
     async fn switch(&self, backend: &BackendName, from: Option<&ContainerId>, to: &Target) -> Result<(), ProxyError> {
         let args = format!("{backend} {} {}", name_of(from), to.container.short());
         self.connection.call(mutates("proxy.switch"), args, |at| switch(at, backend, from, to)).await
+    }
+
+    async fn suspend(&self, backend: &BackendName, from: &ContainerId) -> Result<(), ProxyError> {
+        let args = format!("{backend} {}", from.short());
+        self.connection.call(mutates("proxy.suspend"), args, |at| suspend(at, backend, from)).await
     }
 
     async fn in_flight(&self, backend: &BackendName, container: &ContainerId) -> Result<u64, ProxyError> {
