@@ -69,6 +69,26 @@ pub(super) fn keys(pattern: &str) -> BTreeSet<&'static str> {
     keys
 }
 
+/// The values that the examples have at a path.
+pub(super) fn values(path: &str) -> Vec<&'static Node> {
+    let path: Vec<&str> = path.split('/').filter(|p| !p.is_empty()).collect();
+    let mut found = Vec::new();
+    trees().iter().for_each(|tree| collect_values(tree, &path, &mut found));
+    found
+}
+
+fn collect_values(node: &'static Node, path: &[&str], found: &mut Vec<&'static Node>) {
+    match (&node.value, path.split_first()) {
+        (_, None) => found.push(node),
+        (Value::Map(map), Some((first, rest))) => {
+            let inside = map.0.iter().filter(|e| *first == "*" || *first == e.key);
+            inside.for_each(|entry| collect_values(&entry.value, rest, found));
+        }
+        (Value::Seq(items), Some((&"*", rest))) => items.iter().for_each(|item| collect_values(item, rest, found)),
+        _ => {}
+    }
+}
+
 fn trees() -> &'static [Node] {
     static TREES: OnceLock<Vec<Node>> = OnceLock::new();
     TREES.get_or_init(|| {

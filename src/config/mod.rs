@@ -5,6 +5,7 @@
 //! All problems of a file are found at once. Secrets are read by [`secrets`], and only when a verb needs one.
 
 mod accessories;
+mod aliases;
 pub mod docs;
 mod dotenv;
 mod env;
@@ -29,6 +30,8 @@ mod registry;
 mod resolve;
 mod role;
 pub mod scalar;
+mod schema;
+mod schema_text;
 pub mod secrets;
 mod servers;
 mod settings;
@@ -46,9 +49,11 @@ mod write_yaml;
 pub mod yaml;
 mod yaml_mapping;
 
+pub use aliases::{COMMANDS, OPTIONS_WITH_VALUE};
 pub use load::{DEFAULT_FILE, Request, load};
 pub use problem::{Place, Problem, Problems};
 pub use proxy_run::DEFAULT_IMAGE;
+pub use schema::schema;
 pub use secrets::Secrets;
 pub use types::*;
 pub use write::{WritableRole, deploy_yml};

@@ -4,33 +4,7 @@ use super::Problem;
 use super::node::Value;
 use super::reader::{Field, Findings, Section};
 
-/// Commands of Kamal, whose names an alias cannot take.
-const COMMANDS: &[&str] = &[
-    "accessory",
-    "app",
-    "audit",
-    "build",
-    "config",
-    "deploy",
-    "details",
-    "docs",
-    "help",
-    "init",
-    "lock",
-    "proxy",
-    "prune",
-    "redeploy",
-    "registry",
-    "remove",
-    "rollback",
-    "secrets",
-    "server",
-    "setup",
-    "upgrade",
-    "version",
-];
-
-/// Checks `aliases`, `builder`, `output`, `hooks_output`, `minimum_version` and `run_directory`.
+/// Checks `builder`, `output`, `hooks_output`, `minimum_version` and `run_directory`.
 pub(super) fn check(root: &Section, found: &mut Findings) {
     let mut section = |key: &str, read: fn(&Field, &mut Findings), reason: &str| {
         if let Some(field) = root.get(key) {
@@ -38,27 +12,11 @@ pub(super) fn check(root: &Section, found: &mut Findings) {
             found.not_yet(&field, &[], reason);
         }
     };
-    section("aliases", aliases, "aliases are Kamal's; windlass has none");
     section("builder", builder, "windlass does not build: build and push the image first");
     section("output", output, "windlass writes its progress to the terminal and to the hosts' journals only");
     section("hooks_output", hooks_output, "use -v or -q");
     section("minimum_version", |f, found| drop(f.string(found)), "this is about Kamal's version");
     section("run_directory", |f, found| drop(f.string(found)), "it has no effect, in Kamal neither");
-}
-
-fn aliases(field: &Field, found: &mut Findings) {
-    for (name, _, field) in field.string_map(found) {
-        let valid = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_".contains(&b));
-        if !valid || name.is_empty() {
-            let shown = super::problem::printable(name);
-            field.wrong(
-                format!("Invalid alias name: '{shown}'. Must only contain lowercase letters, alphanumeric, hyphens and underscores."),
-                found,
-            );
-        } else if COMMANDS.contains(&name) {
-            field.wrong(format!("Alias '{name}' conflicts with a built-in command."), found);
-        }
-    }
 }
 
 fn builder(field: &Field, found: &mut Findings) {

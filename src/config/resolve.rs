@@ -7,7 +7,7 @@ use super::reader::{Findings, Section};
 use super::servers::{self, WrittenRole};
 use super::ssh::Places;
 use super::types::{Config, Role, VerbKind};
-use super::{docs, passive, proxy_rules, registry, role, secrets, settings, ssh};
+use super::{aliases, docs, passive, proxy_rules, registry, role, secrets, settings, ssh};
 use crate::name::{Destination, HostName, RoleName, ServiceName};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -82,6 +82,7 @@ fn config(root: &Section, setting: &Setting, found: &mut Findings) -> Option<Con
     passive::check(root, found);
     let retain = settings::retain(root, found);
     let role_retain = settings::role_retain(&written, &retain, found);
+    let aliases = aliases::resolve(root, found);
     let mut roles: Vec<Role> =
         written.into_iter().zip(resolved).map(|(w, r)| Role { name: w.name, hosts: w.hosts, spec: r.spec }).collect();
     roles.sort_by_key(|r| Some(&r.name) != primary_role.as_ref());
@@ -106,6 +107,7 @@ fn config(root: &Section, setting: &Setting, found: &mut Findings) -> Option<Con
         hooks_path: hooks_path(root, setting.root, found),
         secrets_files: secrets::files(setting.root, secrets_path.as_deref(), destination),
         variables: Default::default(),
+        aliases,
         not_acted_on: Vec::new(),
         notes: Vec::new(),
         service: service?,

@@ -50,6 +50,8 @@ pub struct Config {
     pub secrets_files: Vec<PathBuf>,
     /// Variables that ERB tags set (`Dotenv.load`); secrets files see them before the environment, as in Kamal.
     pub variables: BTreeMap<String, Secret<String>>,
+    /// Command lines by the names that stand for them (`aliases`).
+    pub aliases: BTreeMap<String, String>,
     /// Keys that are understood but not acted on yet, and which verbs must refuse because of them.
     pub not_acted_on: Vec<NotActedOn>,
     /// Things worth saying that do not stop anything: duplicate keys, keys without effect …

@@ -101,6 +101,7 @@ pub fn config(hosts: &[&str], roles: &[&str]) -> Config {
         hooks_path: "/nowhere".into(),
         secrets_files: Vec::new(),
         variables: Default::default(),
+        aliases: BTreeMap::new(),
         not_acted_on: Vec::new(),
         notes: Vec::new(),
     }

@@ -5,5 +5,6 @@ mod fuzz;
 mod messages;
 mod mistakes;
 mod resolved;
+mod schema;
 mod ssh;
 mod written;

@@ -113,33 +113,10 @@ fn keys_that_are_not_acted_on_name_the_verbs_that_refuse() {
         ("servers: {web: {hosts: [h], proxy: false}}\nerror_pages_path: public\n", "error_pages_path", vec![]),
         ("servers: [h]\naccessories: {db: {image: x, host: h}}\n", "accessories", vec![Setup]),
         ("servers: [h]\nbuilder: {arch: amd64}\n", "builder", vec![]),
-        ("servers: [h]\naliases: {a: b}\n", "aliases", vec![]),
-        (
-            "servers: [h]
-ssh: {forward_agent: true}
-",
-            "ssh/forward_agent",
-            vec![],
-        ),
-        (
-            "servers: [h]
-sshkit: {pool_idle_timeout: 9}
-",
-            "sshkit/pool_idle_timeout",
-            vec![],
-        ),
-        (
-            "servers: {web: {hosts: [h], options: {env-file: a}}}
-",
-            "web/options/env-file",
-            vec![Setup, Deploy],
-        ),
-        (
-            "servers: {web: {hosts: [h], options: {detach: true}}}
-",
-            "web/options/detach",
-            vec![],
-        ),
+        ("servers: [h]\nssh: {forward_agent: true}\n", "ssh/forward_agent", vec![]),
+        ("servers: [h]\nsshkit: {pool_idle_timeout: 9}\n", "sshkit/pool_idle_timeout", vec![]),
+        ("servers: {web: {hosts: [h], options: {env-file: a}}}\n", "web/options/env-file", vec![Setup, Deploy]),
+        ("servers: {web: {hosts: [h], options: {detach: true}}}\n", "web/options/detach", vec![]),
         ("servers: [h]\nenv: {A: 'x-${B}'}\n", "env/A", vec![Setup, Deploy]),
         ("servers: [h]\nvolumes: ['$PWD/a:/b']\n", "volumes/0", vec![Setup, Deploy]),
         ("servers: {web: {hosts: [h], cmd: 'a && b'}}\n", "web/cmd", vec![Setup, Deploy]),

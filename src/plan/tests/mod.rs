@@ -49,6 +49,7 @@ pub(super) fn config(world: &World) -> Config {
         secrets_files: Vec::new(),
         accessory_hosts: Vec::new(),
         variables: Default::default(),
+        aliases: BTreeMap::new(),
         not_acted_on: Vec::new(),
         notes: Vec::new(),
     }
