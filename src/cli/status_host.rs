@@ -58,6 +58,11 @@ impl View<'_> {
         let serving = history::serving(facts, service, destination, role);
         let release = self.serves(host, role);
         let mut drift = self.drift(host, facts, role, serving);
+        if serving.is_none()
+            && let Some(suspended) = history::suspended(facts, service, destination, role)
+        {
+            return self.suspended(role, &suspended);
+        }
         let others = history::leftovers(facts, service, destination, role);
         drift.extend(others.iter().map(|c| format!("{} also runs and does not serve", c.name)));
         RoleStatus {
@@ -68,6 +73,21 @@ impl View<'_> {
             since: serving.and_then(|c| switched_at(facts, role, c).or(c.started_at)),
             health: serving.map_or_else(|| "nothing serves".to_string(), |c| self.health(facts, role, c)),
             drift,
+        }
+    }
+
+    /// Stopped on purpose: nothing is missing.
+    fn suspended(&self, role: &RoleName, suspended: &history::Suspended<'_>) -> RoleStatus {
+        let release = self.history.releases.iter().find(|r| r.run.is_some() && r.run == suspended.release);
+        let gone = suspended.container.is_none();
+        RoleStatus {
+            role: role.clone(),
+            container: suspended.container.map(|c| c.id.clone()),
+            version: suspended.container.and_then(Container::version).or_else(|| release.map(|r| r.version.clone())),
+            release: release.filter(|r| r.number.is_some()).map(Release::label),
+            since: Some(suspended.since),
+            health: "suspended".to_string(),
+            drift: gone.then(|| "it was stopped, and its container is gone".to_string()).into_iter().collect(),
         }
     }
 

@@ -68,6 +68,11 @@ pub(super) async fn perform(
             let sides = (from.as_ref(), to);
             switch(means, host, (role, backend.as_ref(), *port), sides, release.clone()).await?;
         }
+        Action::Suspend { role, backend, from } => {
+            let id = host.id(from)?;
+            host.node.proxy.suspend(backend, &id).await?;
+            record::append(means, host, means.run, Fact::Stopped { role: role.clone(), from: id }).await?;
+        }
         Action::Drain { backend, container, timeout } => {
             let seen = |last: &str| waiting(means, &host.node.name, id, last);
             let timeout = Duration::from_secs(*timeout);

@@ -24,6 +24,8 @@ pub mod label {
     pub const REPLICA: &str = "windlass.replica";
     /// The absolute state directory; also on the volume that marks it.
     pub const HOME: &str = "windlass.home";
+    /// On a container for one command (`app exec`): the service it was made for. It has none of the labels above.
+    pub const ONE_OFF: &str = "windlass.one_off";
     /// The restart policy while the container serves: a retired one has `no`.
     pub const RESTART: &str = "windlass.restart";
 }

@@ -12,6 +12,8 @@ pub enum Badge {
     Deploying,
     /// It serves on at least one host.
     Current,
+    /// It served and was stopped; nothing took over.
+    Suspended,
     /// Its run failed.
     Failed,
     /// Its run ended without a word, or was interrupted.
@@ -30,9 +32,10 @@ pub enum Badge {
 
 impl Badge {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Deploying,
         Self::Current,
+        Self::Suspended,
         Self::Failed,
         Self::Interrupted,
         Self::RolledBack,
@@ -48,6 +51,7 @@ impl fmt::Display for Badge {
         f.pad(match self {
             Self::Deploying => "deploying",
             Self::Current => "current",
+            Self::Suspended => "suspended",
             Self::Failed => "failed",
             Self::Interrupted => "interrupted",
             Self::RolledBack => "rolled back",
@@ -67,6 +71,7 @@ impl Release {
         let has = |badge: &Badge| match badge {
             Badge::Deploying => self.status == Status::Running,
             Badge::Current => serves,
+            Badge::Suspended => self.status == Status::Suspended,
             Badge::Failed => self.status == Status::Failed,
             Badge::Interrupted => self.status == Status::Interrupted,
             Badge::RolledBack => self.left,

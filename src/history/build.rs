@@ -34,13 +34,15 @@ impl History {
         let mut all = unrecorded(&views, &contents);
         all.append(&mut releases);
         fill(&mut all, &views, &contents, roles);
+        let suspended = suspended(&views, service, destination, roles);
         let left = timeline::left(&views, &all, &contents);
         marks::apply(&mut all, &merged);
         timeline::served(&views, &mut all);
         for release in &mut all {
             release.left = left.contains(&contents.of_release(release));
             let is_live = release.run.as_ref().is_some_and(|run| merged.live.contains(run));
-            release.status = status(release, is_live);
+            let is_suspended = release.run.as_ref().is_some_and(|run| suspended.contains(run));
+            release.status = status(release, is_live, is_suspended);
         }
         Self { releases: all }
     }
@@ -49,6 +51,18 @@ impl History {
     pub fn next_number(&self) -> u32 {
         self.releases.iter().filter_map(|r| r.number).max().unwrap_or(0).saturating_add(1)
     }
+}
+
+/// The releases that were stopped somewhere and serve nowhere there since.
+fn suspended(
+    views: &[View<'_>],
+    service: &ServiceName,
+    destination: Option<&Destination>,
+    roles: &BTreeMap<RoleName, Vec<HostName>>,
+) -> BTreeSet<RunId> {
+    let of =
+        |view: &View<'_>, role: &RoleName| crate::history::suspended(view.facts, service, destination, role)?.release;
+    views.iter().flat_map(|view| roles.keys().filter_map(move |role| of(view, role))).collect()
 }
 
 fn roles_of(host: &HostName, roles: &BTreeMap<RoleName, Vec<HostName>>) -> BTreeSet<RoleName> {
@@ -216,11 +230,12 @@ fn on_host(
 }
 
 /// A run that still goes on is shown as such even where it serves already.
-fn status(release: &Release, is_live: bool) -> Status {
+fn status(release: &Release, is_live: bool, is_suspended: bool) -> Status {
     let is_served = !release.running.is_empty();
     match release.outcome {
         None if is_live => Status::Running,
         _ if is_served => Status::Current,
+        _ if is_suspended => Status::Suspended,
         _ if release.stable && release.left => Status::RolledBack,
         _ if release.stable && !release.is_retained() => Status::Pruned,
         _ if release.stable => Status::Stable,

@@ -15,6 +15,7 @@ mod removal;
 mod retention;
 mod retention_images;
 mod serving;
+mod suspended;
 mod target;
 mod target_error;
 #[cfg(test)]
@@ -32,6 +33,7 @@ pub use missing::missing_lines;
 pub use removal::{Kept, removal};
 pub use retention::{Retention, retention};
 pub use serving::{leftovers, serving};
+pub use suspended::{Suspended, suspended};
 pub use target::{Scope, Target, gaps};
 pub use target_error::{Candidate, Gap, TargetError};
 pub use types::{Availability, History, Pin, Release, Status};

@@ -1,6 +1,7 @@
 //! What serves a role on a host, and what else of it runs there.
 
 use crate::fleet::{BackendName, Container, HostFacts};
+use crate::history::suspended;
 use crate::name::{ContainerId, Destination, RoleName, ServiceName};
 use crate::release::Fact;
 
@@ -9,7 +10,8 @@ use crate::release::Fact;
 /// 1. What the role's backend in the proxy routes to, whatever its tag, age or state: a stopped one is returned too,
 ///    since that is where requests go, and callers see its state.
 /// 2. Without such a backend (a role without a proxy, or a proxy that routes to nothing that exists): the running
-///    container of the role whose `Switched` is the newest in this host's journal.
+///    container of the role whose `Switched` is the newest in this host's journal; not one that a stop has taken out
+///    of service.
 /// 3. Where the journal knows none of the running ones (made by Kamal, or the journal was lost): the one created last,
 ///    but none that never passed its gate: a run that was cut off left it, and it never served anybody.
 pub fn serving<'a>(
@@ -21,7 +23,8 @@ pub fn serving<'a>(
     let backend = facts.proxy.backends.get(&BackendName::new(service, role, destination));
     let routed = backend.and_then(|b| b.active()).and_then(|id| container(facts, id));
     routed.or_else(|| {
-        let running = running(facts, service, destination, role);
+        let mut running = running(facts, service, destination, role);
+        running.retain(|c| !suspended::is_taken_out(facts, service, destination, role, &c.id));
         last_switched(facts, role, &running)
             .or_else(|| running.into_iter().filter(|c| !c.is_unproven()).max_by_key(|c| (c.created_at, c.id.clone())))
     })

@@ -147,6 +147,8 @@ pub struct Pin {
 pub enum Status {
     /// It serves on at least one host.
     Current,
+    /// It served and was stopped (`app stop`); nothing took over.
+    Suspended,
     /// It served everywhere once and can be a target.
     Stable,
     /// It served everywhere once, and no host that answered has anything of it any more.

@@ -33,6 +33,8 @@ fn all_facts() -> Vec<Entry> {
         intent(RunVerb::Deploy, release(ReleaseKind::Deploy)),
         intent(RunVerb::Rollback, release(kind)),
         intent(RunVerb::Prune, None),
+        intent(RunVerb::Start, None),
+        intent(RunVerb::Stop, None),
         Fact::Switched { role: role(), from: None, to: id("a"), release: None },
         Fact::Switched { role: role(), from: Some(id("a")), to: id("b"), release: Some(RUN.parse().unwrap()) },
         Fact::Stopped { role: role(), from: id("b") },
@@ -202,7 +204,7 @@ async fn a_host_keeps_what_was_written_and_is_given_what_it_missed() {
     let state = look().await;
     assert_eq!(
         state.journal.entries,
-        [facts[0].clone(), facts[13].clone(), facts[8].clone()],
+        [facts[0].clone(), facts[15].clone(), facts[10].clone()],
         "an intent, a mark and an outcome"
     );
     assert_eq!((state.journal.unreadable.as_deref(), state.journal.torn), (None, false));

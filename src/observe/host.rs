@@ -89,7 +89,7 @@ async fn timed_probe(node: &Node, clock: &dyn Clock) -> Result<(HostProbe, i64),
     Ok((probe, ahead))
 }
 
-fn is_ours(container: &ContainerBrief, service: &ServiceName, destination: Option<&Destination>) -> bool {
+pub(super) fn is_ours(container: &ContainerBrief, service: &ServiceName, destination: Option<&Destination>) -> bool {
     let label = |name: &str| container.labels.get(name).map_or("", String::as_str);
     label(label::SERVICE) == service.as_str()
         && label(label::DESTINATION) == destination.map_or("", Destination::as_str)

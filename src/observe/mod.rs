@@ -1,9 +1,11 @@
 //! Asks all hosts at once. What does not answer is a fact, not an error.
 
 mod connect;
+mod follow;
 mod host;
 
 pub use connect::{Connections, connect};
+pub use follow::{Follow, LogEvent, follow};
 
 use crate::effect::Clock;
 use crate::fleet::{Fleet, HostState, Unreachable};

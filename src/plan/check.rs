@@ -102,6 +102,7 @@ impl<'a> Checker<'a> {
     fn step(&mut self, id: StepId, host: &HostName, action: &Action) {
         match action {
             Action::Pull { .. } if self.plan.verb == RunVerb::Rollback => self.broken(id, "a rollback pulls an image"),
+            Action::Pull { .. } if self.plan.verb == RunVerb::Stop => self.broken(id, "a stop pulls an image"),
             Action::Create { container } => self.create(id, host, &container.name),
             Action::CreateLike { name, .. } => self.create(id, host, name),
             Action::Start { container, .. } => {
@@ -125,6 +126,7 @@ impl<'a> Checker<'a> {
             Action::Switch { role, backend, from, to, .. } => {
                 self.switch(id, host, (role, backend.as_ref()), from.as_ref(), to);
             }
+            Action::Suspend { role, from, .. } => self.suspend(id, host, role, from),
             Action::Unload { container, .. } if self.serves(host, container) => {
                 self.broken(id, "a container that serves is taken out of the proxy");
             }
@@ -169,6 +171,20 @@ impl<'a> Checker<'a> {
             self.broken(id, "a switch away from something that does not serve");
         }
         self.serving.insert(key, Some(to.clone()));
+    }
+
+    fn suspend(&mut self, id: StepId, host: &HostName, role: &RoleName, from: &Ref) {
+        if self.plan.stages[id.stage].kind != StageKind::Change {
+            self.broken(id, "a role is taken out of service outside of a change stage");
+        }
+        if self.plan.verb != RunVerb::Stop {
+            self.broken(id, "a role is taken out of service by a command that is not for that");
+        }
+        let key = (host.clone(), role.clone());
+        if self.serving.get(&key).cloned().flatten().as_ref() != Some(from) {
+            self.broken(id, "something is taken out of service that does not serve");
+        }
+        self.serving.insert(key, None);
     }
 
     fn retire(&mut self, id: StepId, host: &HostName, role: &RoleName, container: &Ref, declared: bool) {

@@ -9,6 +9,7 @@ mod edge;
 mod groups;
 mod mark;
 mod names;
+mod one_off;
 mod preflight;
 mod prepare;
 mod proxy;
@@ -18,6 +19,8 @@ mod remove;
 mod request;
 mod rollback;
 mod situation;
+mod start;
+mod stop;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -27,6 +30,7 @@ mod work;
 pub use check::{Violation, check};
 pub use deploy::deploy;
 pub use mark::mark;
+pub use one_off::{IDENTITY, OneOff, OneOffRequest, one_off};
 pub use preflight::not_acted_on;
 pub use prepare::other_settings;
 pub use proxy::proxy;
@@ -38,5 +42,7 @@ pub use request::{
     RollbackRequest, Scope, WantedEdge,
 };
 pub use rollback::rollback;
+pub use start::start;
+pub use stop::{stop, stop_stale};
 pub use types::*;
 pub use words::{container_of, describe, edge_files, marked};

@@ -312,6 +312,16 @@ pub enum Action {
         /// The release that it serves.
         release: Option<RunId>,
     },
+    /// Takes a role's container out of service without another one taking over, and writes the fact down. Expects
+    /// `from`, or nothing, to serve.
+    Suspend {
+        /// Role.
+        role: RoleName,
+        /// Backend; its route stays.
+        backend: BackendName,
+        /// What serves until then.
+        from: Ref,
+    },
     /// Waits until a container that gets no new requests has answered those it has. Out of time is reported with the
     /// number cut off, and goes on.
     Drain {

@@ -26,6 +26,7 @@ pub fn container_of(action: &Action) -> Option<&Ref> {
         | Action::Retire { container, .. }
         | Action::Remove { container, .. } => Some(container),
         Action::Switch { to, .. } => Some(to),
+        Action::Suspend { from, .. } => Some(from),
         _ => None,
     }
 }
@@ -54,6 +55,7 @@ pub fn describe(action: &Action) -> String {
             Gate::Engine { .. } => format!("wait until {container} is ready (at most {deadline} s)"),
         },
         Action::Switch { role, to, .. } => format!("switch {role} to {to}"),
+        Action::Suspend { role, from, .. } => format!("take {role} out of service ({from})"),
         Action::Drain { container, timeout, .. } => format!("drain {container} (at most {timeout} s)"),
         Action::Unload { container, .. } => format!("take {container} out of the proxy"),
         Action::Retire { container, stop_first: true, .. } => format!("stop {container} (it serves until then)"),

@@ -115,6 +115,10 @@ pub enum RunVerb {
     Maintenance,
     /// `windlass app live`.
     Live,
+    /// `windlass app start`.
+    Start,
+    /// `windlass app stop`, and `app stale_containers --stop`.
+    Stop,
 }
 
 /// How a run ended.

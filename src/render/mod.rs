@@ -1,9 +1,12 @@
 //! What people and pipes see: the only user of progress bars and of colours.
 
+pub mod audit;
 mod bars;
 mod board;
 pub mod containers;
+pub mod details;
 pub mod diff;
+pub mod images;
 mod narrate;
 pub mod plan;
 pub mod pruned;

@@ -59,7 +59,7 @@ pub struct Row {
     pub kind: &'static str,
     /// The release that a rollback went back to: its run.
     pub of: Option<RunId>,
-    /// One word: `deploying`, `current`, `failed`, `interrupted`, `rolled back`, `stable`, `deployed` or `pruned`.
+    /// One word: `deploying`, `current`, `suspended`, `failed`, `interrupted`, `rolled back`, `stable`, `deployed` or `pruned`.
     pub status: &'static str,
     /// Everything that is true of it.
     pub badges: Vec<Badge>,
@@ -202,6 +202,7 @@ fn unknown(history: &History) -> Vec<String> {
 fn status(status: Status) -> &'static str {
     match status {
         Status::Current => "current",
+        Status::Suspended => "suspended",
         Status::Stable => "stable",
         Status::Pruned => "pruned",
         Status::Failed => "failed",

@@ -49,6 +49,9 @@ fn next_step(plan: &Plan, outcome: Outcome, flags: &str) -> Option<String> {
     let undoes = matches!(plan.verb, RunVerb::Deploy | RunVerb::Setup | RunVerb::Rollback) && plan.before != plan.after;
     match outcome {
         Outcome::Succeeded if undoes => undo(plan, flags),
+        Outcome::Succeeded if plan.verb == RunVerb::Stop && plan.before != plan.after => {
+            Some(format!("start it again with `windlass app start{flags}`"))
+        }
         Outcome::Unverified | Outcome::Abandoned => Some(format!(
             "look at it with `windlass status{flags}`; `windlass deploy{flags}` or `windlass rollback{flags}` converges from any state"
         )),

@@ -19,6 +19,8 @@ pub fn verb(verb: RunVerb) -> &'static str {
         RunVerb::Certificates => "certificate renewal",
         RunVerb::Maintenance => "maintenance",
         RunVerb::Live => "end of maintenance",
+        RunVerb::Start => "start",
+        RunVerb::Stop => "stop",
     }
 }
 
@@ -85,6 +87,7 @@ pub fn action(plan: &Plan, host: &HostName, action: &Action) -> String {
         Action::Load { container, .. } => format!("let the proxy check {}", of(container)),
         Action::Gate { container, gate, deadline, .. } => gate_words(&of(container), gate, *deadline),
         Action::Switch { role, to, .. } => format!("switch {role} to {}", of(to)),
+        Action::Suspend { role, from, .. } => format!("take {role} out of the proxy ({})", of(from)),
         Action::Drain { container, timeout, .. } => format!("drain {} (up to {timeout} s)", of(container)),
         Action::Unload { container, .. } => format!("take {} out of the proxy", of(container)),
         Action::Retire { container, stop_first: false, .. } => format!("stop and retain {}", of(container)),

@@ -303,6 +303,18 @@ impl Operator {
         .await
     }
 
+    pub async fn stop(&self) -> Ended {
+        self.carry_out(self.request(), |fleet, request| plan::stop(&self.config, fleet, &request)).await
+    }
+
+    pub async fn stop_stale(&self) -> Ended {
+        self.carry_out(self.request(), |fleet, request| plan::stop_stale(&self.config, fleet, &request)).await
+    }
+
+    pub async fn start(&self) -> Ended {
+        self.carry_out(self.request(), |fleet, request| plan::start(&self.config, fleet, &request)).await
+    }
+
     pub async fn prune(&self) -> Ended {
         self.carry_out(self.request(), |fleet, request| {
             let now = fleet.reachable().map(|(h, _)| (h.clone(), request.at)).collect();

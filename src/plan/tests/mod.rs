@@ -3,6 +3,7 @@
 mod deploy;
 mod mutations;
 mod rollback;
+mod start_stop;
 
 use crate::config::{Boot, Config, HostAddress, ProxyRun, Registry, Retain, Role, RoleHost, Ssh};
 use crate::fleet::Fleet;
