@@ -78,6 +78,7 @@ fn every_command_explains_itself_with_examples() {
         "lock release",
         "app",
         "app containers",
+        "app details",
         "app logs",
         "app maintenance",
         "app live",
@@ -89,7 +90,20 @@ fn every_command_explains_itself_with_examples() {
         "proxy details",
         "proxy logs",
         "proxy remove",
+        "app exec",
+        "app start",
+        "app stop",
+        "app images",
+        "app version",
+        "app stale_containers",
+        "server",
+        "server exec",
+        "server bootstrap",
+        "details",
+        "audit",
         "docs",
+        "completions",
+        "man",
         "version",
     ];
     for name in commands {
@@ -286,7 +300,23 @@ fn an_unreachable_host_refuses_a_change_and_is_named() {
 
 #[test]
 fn reading_from_no_host_at_all_exits_4() {
-    for arguments in [&["releases"][..], &["status"], &["lock", "status"], &["app", "containers"]] {
+    let reading: &[&[&str]] = &[
+        &["releases"],
+        &["status"],
+        &["lock", "status"],
+        &["app", "containers"],
+        &["app", "details"],
+        &["app", "logs"],
+        &["app", "exec", "true"],
+        &["app", "images"],
+        &["app", "version"],
+        &["app", "stale_containers"],
+        &["server", "exec", "true"],
+        &["server", "bootstrap"],
+        &["details"],
+        &["audit"],
+    ];
+    for arguments in reading {
         let text = run_in(REFUSING, arguments);
         assert!(text.starts_with("exit 4\n"), "{arguments:?}: {text}");
         assert!(text.contains("no host answered"), "{arguments:?}: {text}");
@@ -376,4 +406,135 @@ fn a_certificate_and_its_key_are_judged_before_a_host_is_asked() {
     secrets(&one.cert.pem(), &one.signing_key.serialize_pem());
     let output = windlass(dir.path(), &["proxy", "certs"]);
     assert_eq!(output.status.code(), Some(4), "now the host is asked, and refuses");
+}
+
+#[test]
+fn options_that_would_be_given_in_vain_are_refused() {
+    insta::assert_snapshot!(run(&["docs", "proxy", "--hosts", "web-1"]), @"
+    exit 2
+    --- stderr
+    error: --hosts has no effect on `windlass docs`
+    hint: leave it out
+    ");
+    for arguments in [&["init", "--roles", "web"][..], &["config", "--hosts", "a"], &["version", "--hosts", "a"]] {
+        let dir = project(REFUSING);
+        let text = shown(&windlass(dir.path(), arguments), dir.path());
+        assert!(text.starts_with("exit 2\n") && text.contains("has no effect"), "{arguments:?}: {text}");
+    }
+    for arguments in [&["completions", "bash", "--json"][..], &["man", "pages", "--json"]] {
+        assert!(run(arguments).contains("--json has no effect"), "{arguments:?}");
+    }
+}
+
+#[test]
+fn completions_and_pages_need_no_project() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let text = run(&["completions", shell]);
+        assert!(text.starts_with("exit 0\n") && text.contains("stale_containers"), "{shell}: {text}");
+    }
+    let dir = empty();
+    let output = windlass(dir.path(), &["man", "share/man1"]);
+    assert_eq!(output.status.code(), Some(0), "{}", shown(&output, dir.path()));
+    for page in ["windlass.1", "windlass-app-exec.1", "windlass-server-bootstrap.1", "windlass-lock-acquire.1"] {
+        let text = std::fs::read_to_string(dir.path().join("share/man1").join(page)).expect(page);
+        assert!(text.starts_with(".ie") || text.contains(".TH windlass"), "{page}: {text}");
+    }
+}
+
+#[test]
+fn init_and_docs_print_data_for_machines() {
+    let dir = empty();
+    let json = |arguments: &[&str]| -> serde_json::Value {
+        let output = windlass(dir.path(), arguments);
+        assert_eq!(output.status.code(), Some(0), "{}", shown(&output, dir.path()));
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    };
+    let wrote = json(&["init", "--json"]);
+    assert_eq!(wrote["wrote"], serde_json::json!(["config/deploy.yml", ".windlass/secrets"]));
+    assert_eq!(json(&["init", "--json"])["kept"], wrote["wrote"]);
+    let docs = json(&["docs", "boot", "--json"]);
+    assert_eq!(docs["sections"][0]["name"], "boot");
+    assert!(json(&["docs", "--json"])["sections"].as_array().is_some_and(|all| all.len() > 10));
+    let schema = json(&["docs", "--schema"]);
+    assert_eq!(schema["$schema"], "http://json-schema.org/draft-07/schema#");
+    assert_eq!(schema["properties"]["retain_containers"]["type"], "integer");
+}
+
+const ALIASES: &str =
+    "aliases:\n  shell: app exec -i bash\n  where: config\n  there: where --json\n  bad: app nonsense\n";
+
+#[test]
+fn an_alias_stands_for_its_words_and_takes_more() {
+    let config = format!("{REFUSING}{ALIASES}");
+    for arguments in [&["where"][..], &["-c", "config/deploy.yml", "where"]] {
+        let text = run_in(&config, arguments);
+        assert!(text.starts_with("exit 0\n--- stdout\nservice: shop"), "{arguments:?}: {text}");
+    }
+    for arguments in [&["where", "--json"][..], &["there"]] {
+        assert!(run_in(&config, arguments).contains("\"service\": \"shop\""), "{arguments:?}");
+    }
+    assert!(run_in(&config, &["shell"]).contains("no host answered"));
+    // The words behind an alias are parsed anew: help of what it stands for, and mistakes in it.
+    assert!(run_in(&config, &["shell", "--help"]).starts_with("exit 0\n--- stdout\nRun a command in a container"));
+    assert!(run_in(&config, &["bad"]).starts_with("exit 2\n--- stderr\nerror: unrecognized subcommand 'nonsense'"));
+    assert!(run_in(&config, &["shel"]).starts_with("exit 2\n--- stderr\nerror: unrecognized subcommand 'shel'"));
+}
+
+#[test]
+fn aliases_that_go_round_are_named() {
+    let config = format!("{REFUSING}aliases:\n  a: b -q\n  b: -d eu a\n");
+    insta::assert_snapshot!(run_in(&config, &["a"]), @"
+    exit 3
+    --- stderr
+    error: 2 problems in the configuration:
+    config/deploy.yml:10: aliases/a: Alias 'a' leads back to itself: a -> b -> a
+      an alias begins with a command, such as `app exec`
+    config/deploy.yml:11: aliases/b: Alias 'b' leads back to itself: b -> a -> b
+      an alias begins with a command, such as `app exec`
+    hint: `a` is no command; whether it is an alias is not known until the configuration loads
+    ");
+}
+
+#[test]
+fn an_unknown_word_in_a_broken_project_says_why_it_is_unknown() {
+    insta::assert_snapshot!(run_in("service: shop\nimgae: shop\nservers: [a]\n", &["console"]), @"
+    exit 3
+    --- stderr
+    error: 2 problems in the configuration:
+    config/deploy.yml: Missing required configuration for image
+      add `image: user/app`, without registry and tag
+    config/deploy.yml:2: unknown key: imgae
+      did you mean `image`?
+    hint: `console` is no command; whether it is an alias is not known until the configuration loads
+    ");
+}
+
+#[test]
+fn a_command_that_makes_no_sense_is_refused_before_anything_is_connected_to() {
+    insta::assert_snapshot!(run_in(REFUSING, &["app", "exec", "it's"]), @"
+    exit 2
+    --- stderr
+    error: the command has a quote without its end: it's
+    ");
+    insta::assert_snapshot!(run_in(REFUSING, &["app", "exec", "-e", "NOVALUE", "true"]), @"
+    exit 2
+    --- stderr
+    error: invalid value 'NOVALUE' for '--env <K=V>': expected NAME=VALUE
+
+    For more information, try '--help'.
+    ");
+    let text = run_in(REFUSING, &["app", "logs", "--grep", "("]);
+    assert!(text.starts_with("exit 2\n--- stderr\nerror: --grep is no regular expression"), "{text}");
+    assert!(text.ends_with("hint: `--grep-options -F` takes the text as it is\n"), "{text}");
+    insta::assert_snapshot!(run_in(REFUSING, &["app", "logs", "--grep", "a", "--grep-options", "-r"]), @"
+    exit 2
+    --- stderr
+    error: --grep-options does not know `-r`
+    hint: it knows -i -v -w -x -F -E, and -A, -B, -C with a number of lines
+    ");
+    insta::assert_snapshot!(run_in(REFUSING, &["app", "stale_containers", "--dry-run"]), @"
+    exit 2
+    --- stderr
+    error: without --stop nothing is changed, so there is nothing to plan or to wait for
+    ");
 }

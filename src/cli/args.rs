@@ -1,6 +1,9 @@
 //! The command line: global options, the list of commands, and the options that changing commands share.
 
-use crate::cli::{app, config, deploy, docs, init, lock, proxy, prune, releases, rollback, setup, status, version};
+use crate::cli::{
+    app, audit, completions, config, deploy, details, docs, init, lock, man, proxy, prune, releases, rollback, server,
+    setup, status, version,
+};
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -19,7 +22,8 @@ Exit codes:
   1 failed; what served before serves    5 leased by another run, or locked
   2 usage                                6 mixed or unverified, needs a look
   3 configuration                        130 interrupted; what served before serves
-Commands that only read: 0 all hosts answered, 6 some, 4 none.";
+Commands that only read: 0 all hosts answered, 6 some, 4 none.
+`app exec` and `server exec`: 1 the command failed everywhere, 6 somewhere; with -i the command's own code.";
 
 fn styles() -> Styles {
     Styles::styled().header(AnsiColor::Green.on_default().bold()).literal(AnsiColor::Cyan.on_default())
@@ -82,7 +86,12 @@ pub(crate) enum Command {
     Lock(lock::LockArgs),
     App(app::AppArgs),
     Proxy(proxy::ProxyArgs),
+    Server(server::ServerArgs),
+    Details(details::DetailsArgs),
+    Audit(audit::AuditArgs),
     Docs(docs::DocsArgs),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
     Version(version::VersionArgs),
 }
 
@@ -108,6 +117,36 @@ pub(crate) struct RunArgs {
     /// Why, for `windlass releases`
     #[arg(short, long, value_name = "TEXT")]
     pub(crate) message: Option<String>,
+}
+
+impl Command {
+    /// The name of one that has nothing to do with hosts.
+    fn without_hosts(&self) -> Option<&'static str> {
+        match self {
+            Self::Init(_) => Some("init"),
+            Self::Config(_) => Some("config"),
+            Self::Docs(_) => Some("docs"),
+            Self::Completions(_) => Some("completions"),
+            Self::Man(_) => Some("man"),
+            Self::Version(_) => Some("version"),
+            _ => None,
+        }
+    }
+
+    /// Options that would be given in vain are refused: whoever gives one means something by it.
+    pub(crate) fn check(&self, global: &Global) -> Result<(), crate::cli::Failure> {
+        let Some(name) = self.without_hosts() else { return Ok(()) };
+        let data = matches!(self, Self::Completions(_) | Self::Man(_));
+        let vain =
+            [("--hosts", global.hosts.is_some()), ("--roles", global.roles.is_some()), ("--json", data && global.json)];
+        match vain.iter().find(|(_, given)| *given) {
+            None => Ok(()),
+            Some((option, _)) => {
+                Err(crate::cli::Failure::usage(format!("{option} has no effect on `windlass {name}`"))
+                    .hint("leave it out"))
+            }
+        }
+    }
 }
 
 impl Global {

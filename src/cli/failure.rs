@@ -23,6 +23,8 @@ pub enum Kind {
     Mixed,
     /// Interrupted, and what served before serves everywhere, verified.
     Interrupted,
+    /// Somebody talked to a command on a host, and it ended with this code.
+    Command(u8),
     /// A reading command got an answer from no host.
     NoAnswer,
     /// A reading command got an answer from some hosts only.
@@ -40,6 +42,7 @@ impl Kind {
             Self::Leased => 5,
             Self::Mixed | Self::SomeAnswers => 6,
             Self::Interrupted => 130,
+            Self::Command(code) => code,
         }
     }
 }

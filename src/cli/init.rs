@@ -36,11 +36,20 @@ pub(crate) fn run(global: &Global, args: &InitArgs) -> Result<(), Failure> {
         (global.config_file.clone(), include_str!("../../templates/deploy.yml"), 0o644),
         (PathBuf::from(SECRETS), include_str!("../../templates/secrets"), 0o600),
     ];
+    let (mut wrote, mut kept) = (Vec::new(), Vec::new());
     for (path, content, mode) in files {
-        let what = if write_new(&path, content, mode)? { "wrote" } else { "exists, left alone:" };
-        output::print(&format!("{what} {}\n", path.display()));
+        let new = write_new(&path, content, mode)?;
+        (if new { &mut wrote } else { &mut kept }).push(path.display().to_string());
+        if !global.json {
+            let what = if new { "wrote" } else { "exists, left alone:" };
+            output::print(&format!("{what} {}\n", path.display()));
+        }
     }
-    if git::is_repository(Path::new(".")) && ignore(Path::new(".gitignore"))? {
+    let ignored = git::is_repository(Path::new(".")) && ignore(Path::new(".gitignore"))?;
+    if global.json {
+        return output::json(&serde_json::json!({ "schema": 1, "wrote": wrote, "kept": kept, "ignored": ignored }));
+    }
+    if ignored {
         output::print(&format!("added {SECRETS} to .gitignore\n"));
     }
     output::print(&format!("Edit {}, then `windlass setup`.\n", global.config_file.display()));

@@ -21,7 +21,8 @@ Examples:
 /// Keep others from changing the service, or see who does
 ///
 /// While a run changes the service it holds a lease on every host, which ends by itself when the run ends or dies.
-/// `lock acquire` is for people: it stays until `lock release`, and setup, deploy, rollback and prune exit 5 meanwhile.
+/// `lock acquire` is for people: it stays until `lock release`, and setup, deploy, rollback, prune, app start and app
+/// stop exit 5 meanwhile.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct LockArgs {
@@ -45,7 +46,8 @@ struct StatusArgs {}
 
 /// Lock the service by hand, until it is released
 ///
-/// Writes a file on every host of the service. Deploy, rollback and prune exit 5 while it is there.
+/// Writes a file on every host of the service. Whatever would change the service (setup, deploy, rollback, prune, app
+/// start and stop) exits 5 while it is there.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:\n  windlass lock acquire -m 'database upgrade until 3 pm'")]
 struct AcquireArgs {
@@ -124,7 +126,9 @@ async fn acquire(session: &Session, connections: &Connections, fleet: &Fleet, me
     let work = join_all(fleet.reachable().map(|(host, facts)| write((host.clone(), facts))));
     let errors: Vec<String> = session.unless_cancelled(work).await?.into_iter().flatten().collect();
     if errors.is_empty() {
-        session.board.say("Locked. Deploy, rollback and prune exit 5 until `windlass lock release`.");
+        session.board.say(
+            "Locked. Setup, deploy, rollback, prune, app start and app stop exit 5 until `windlass lock release`.",
+        );
         return Ok(());
     }
     let text = format!("the lock could not be written everywhere:\n{}", errors.join("\n"));

@@ -1,11 +1,15 @@
 //! The command line: one file a command, and the wiring of adapters to traits.
 
 mod actor;
+mod aliases;
 mod app;
 mod args;
+mod audit;
+mod completions;
 mod config;
 mod confirm;
 mod deploy;
+mod details;
 mod docs;
 mod failure;
 mod flow;
@@ -17,9 +21,11 @@ mod init;
 mod init_cron;
 mod lock;
 mod maintenance;
+mod man;
 mod output;
 mod pages;
 mod passphrase;
+mod process;
 mod project;
 mod promote;
 mod proxy;
@@ -31,31 +37,37 @@ mod releases_rm;
 mod releases_show;
 mod retained;
 mod rollback;
+mod server;
 mod session;
 mod setup;
 mod signals;
 mod status;
 mod status_host;
+mod terminal;
 mod version;
 mod wire;
 
 pub use failure::{Failure, Kind};
 
+use aliases::NoCommand;
 use args::{Cli, Command, Global};
-use clap::Parser;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 /// Runs the command line and returns its exit code (design, rule 12).
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let cli = match aliases::parse(arguments.into_iter().collect()).map_err(|none| *none) {
         Ok(cli) => cli,
-        Err(error) => {
+        Err(NoCommand::Clap(error)) => {
             // Help and version are no errors and go to standard output; a closed pipe is nobody's problem.
             let _ = error.print();
             return if error.use_stderr() { ExitCode::from(Kind::Usage.code()) } else { ExitCode::SUCCESS };
         }
+        Err(NoCommand::Failure(failure)) => return report(&failure),
     };
+    if let Err(failure) = cli.command.check(&cli.global) {
+        return report(&failure);
+    }
     trace(&cli.global);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -81,7 +93,15 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Lock(args) => lock::run(global, args).await,
         Command::App(args) => app::run(global, args).await,
         Command::Proxy(args) => proxy::run(global, args).await,
-        Command::Docs(args) => docs::run(&args),
+        Command::Server(args) => server::run(global, args).await,
+        Command::Details(args) => details::run(global, &args).await,
+        Command::Audit(args) => audit::run(global, &args).await,
+        Command::Docs(args) => docs::run(&global, &args),
+        Command::Completions(args) => {
+            completions::run(&args);
+            Ok(())
+        }
+        Command::Man(args) => man::run(&global, &args),
         Command::Version(args) => version::run(&global, &args),
     }
 }

@@ -3,20 +3,33 @@
 use crate::effect::Node;
 use crate::fleet::Container;
 use crate::secret::Secret;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// The variables that a container's label calls secret; one that windlass did not make has no such label, and then
-/// those that the configuration calls so.
+/// The values of a container's secret variables, asked of its engine.
 pub(crate) async fn of_container(
     node: &Node,
     container: &Container,
     configured: &BTreeSet<String>,
 ) -> Vec<Secret<String>> {
-    let labelled = container.fingerprint().map(|f| f.secrets.into_keys().collect());
-    let secret: BTreeSet<String> = labelled.unwrap_or_else(|| configured.clone());
-    if secret.is_empty() {
+    if secret(container, configured).is_empty() {
         return Vec::new();
     }
-    let environment = node.engine.environment(&container.id).await.unwrap_or_default();
+    among(container, node.engine.environment(&container.id).await.unwrap_or_default(), configured)
+}
+
+/// Those among a container's variables that are secret.
+pub(crate) fn among(
+    container: &Container,
+    environment: BTreeMap<String, Secret<String>>,
+    configured: &BTreeSet<String>,
+) -> Vec<Secret<String>> {
+    let secret = secret(container, configured);
     environment.into_iter().filter(|(name, _)| secret.contains(name)).map(|(_, value)| value).collect()
+}
+
+/// The variables that a container's label calls secret; one that windlass did not make has no such label, and then
+/// those that the configuration calls so.
+fn secret(container: &Container, configured: &BTreeSet<String>) -> BTreeSet<String> {
+    let labelled = container.fingerprint().map(|f| f.secrets.into_keys().collect());
+    labelled.unwrap_or_else(|| configured.clone())
 }
