@@ -11,7 +11,7 @@ use support::sshd::Sshd;
 use support::wait::until;
 
 struct Place {
-    sshd: Sshd,
+    _sshd: Sshd,
     dir: tempfile::TempDir,
 }
 
@@ -42,7 +42,7 @@ impl Place {
             sshd.path("known_hosts").display()
         );
         std::fs::write(dir.path().join("config/deploy.yml"), config).expect("deploy.yml");
-        Self { sshd, dir }
+        Self { _sshd: sshd, dir }
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
