@@ -431,6 +431,8 @@ fn completions_and_pages_need_no_project() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let text = run(&["completions", shell]);
         assert!(text.starts_with("exit 0\n") && text.contains("stale_containers"), "{shell}: {text}");
+        let completes = text.contains("accessory");
+        assert!(completes || !["bash", "zsh"].contains(&shell), "{shell} completes the sections of docs");
     }
     let dir = empty();
     let output = windlass(dir.path(), &["man", "share/man1"]);
@@ -439,6 +441,13 @@ fn completions_and_pages_need_no_project() {
         let text = std::fs::read_to_string(dir.path().join("share/man1").join(page)).expect(page);
         assert!(text.starts_with(".ie") || text.contains(".TH windlass"), "{page}: {text}");
     }
+}
+
+#[test]
+fn an_unknown_section_names_what_there_is() {
+    let text = run(&["docs", "proxi"]);
+    assert!(text.starts_with("exit 2\n") && text.contains("possible values: configuration, servers"), "{text}");
+    assert!(text.contains("a similar value exists: 'proxy'"), "{text}");
 }
 
 #[test]

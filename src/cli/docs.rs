@@ -5,6 +5,7 @@ use crate::cli::{Failure, output};
 use crate::config;
 use crate::config::docs::{DocSection, SECTIONS, section};
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use serde_json::json;
 
 const EXAMPLES: &str = "\
@@ -22,6 +23,7 @@ Examples:
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct DocsArgs {
     /// The section; none lists them
+    #[arg(value_parser = PossibleValuesParser::new(SECTIONS.iter().map(|s| s.name)), hide_possible_values = true)]
     section: Option<String>,
     /// Print a JSON schema of the configuration
     #[arg(long, conflicts_with = "section")]
@@ -33,15 +35,7 @@ pub(crate) fn run(global: &Global, args: &DocsArgs) -> Result<(), Failure> {
         return output::json(&config::schema());
     }
     let names: Vec<_> = SECTIONS.iter().map(|s| s.name).collect();
-    let chosen = match args.section.as_deref().map(|name| (name, section(name))) {
-        None => None,
-        Some((_, Some(section))) => Some(section),
-        Some((name, None)) => {
-            let failure = Failure::usage(format!("there is no section `{}`", name.escape_debug()));
-            return Err(failure.hint(format!("sections: {}", names.join(", "))));
-        }
-    };
-    match (global.json, chosen) {
+    match (global.json, args.section.as_deref().and_then(section)) {
         (true, Some(section)) => output::json(&json!({ "schema": 1, "sections": [object(section)] }))?,
         (true, None) => {
             let all: Vec<_> = SECTIONS.iter().map(object).collect();

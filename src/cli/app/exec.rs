@@ -200,7 +200,8 @@ impl Exec<'_> {
 
     async fn interactive(&self, place: &Place) -> Result<(), Failure> {
         let failed = |error: String| Failure::new(Kind::Failed, format!("{place}: {error}"));
-        let begun = self.session.unless_cancelled(self.begin(place)).await?.map_err(failed)?;
+        // To its end also after a Ctrl-C: half a beginning would leave a container behind.
+        let begun = self.begin(place).await.map_err(failed)?;
         let exit = terminal::converse(self.session, begun.process).await;
         if let (Err(_), Some(mut made)) = (&exit, begun.made) {
             made.stop().await;
@@ -242,7 +243,7 @@ impl Exec<'_> {
 
     async fn detached(&self, places: &[Place]) -> Result<(), Failure> {
         let runs = places.iter().map(|place| async move { (place, self.detach(place).await) });
-        let results = self.session.unless_cancelled(join_all(runs)).await?;
+        let results = join_all(runs).await;
         let mut failed = 0;
         for (place, result) in &results {
             match result {
