@@ -196,7 +196,8 @@ impl Drop for Followed {
 #[test]
 fn logs_are_followed_over_a_deploy_by_someone_else_and_over_broken_connections() {
     let project = deployed("follow");
-    project.configure(&project.config().secret("API_KEY").role("jobs", &["host-1"], "cmd: app worker\nproxy: false"));
+    let config = project.config().secret("API_KEY").extra("readiness_delay: 1");
+    project.configure(&config.role("jobs", &["host-1"], "cmd: app worker\nproxy: false"));
     project.ok(&["deploy", "--version", "alpha"]);
     let followed = Followed::start(&project, &["app", "logs", "-f", "-n", "2"]);
     followed.until(2, &["web alpha", "followed"]);
