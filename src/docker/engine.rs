@@ -6,9 +6,9 @@ use super::copy;
 use super::create::{create_body, restart_policy};
 use super::error::{failed, new};
 use super::transport::{Dial, connect};
-use super::{lines, network, process, registry};
+use super::{archive, lines, network, process, registry};
 use crate::effect::{
-    ConnectError, ConnectErrorKind, Engine, EngineError, EngineErrorKind, ExecCommand, LogLine, LogsRequest,
+    Archive, ConnectError, ConnectErrorKind, Engine, EngineError, EngineErrorKind, ExecCommand, LogLine, LogsRequest,
     NewContainer, Process, PullProgress, RegistryLogin, ResolvedImage, Volume, WindowSize,
 };
 use crate::fleet::{Container, ContainerBrief, EngineInfo, Image};
@@ -165,6 +165,14 @@ impl Engine for DockerEngine {
         let call = self.docker.remove_container(id.as_str(), Some(options));
         let result = call.await.map_err(|e| failed(&format!("remove container {}", id.short()), e));
         gone_is_fine(result)
+    }
+
+    async fn copy_out(&self, id: &ContainerId, path: &str) -> Result<Archive, EngineError> {
+        archive::copy_out(&self.docker, id, path).await
+    }
+
+    async fn copy_in(&self, id: &ContainerId, directory: &str, archive: Archive) -> Result<(), EngineError> {
+        archive::copy_in(&self.docker, id, directory, archive).await
     }
 
     async fn environment(&self, id: &ContainerId) -> Result<BTreeMap<String, Secret<String>>, EngineError> {

@@ -2,6 +2,7 @@
 
 mod answers;
 mod api;
+mod archive;
 mod copy;
 mod create;
 mod create_rare;

@@ -6,6 +6,7 @@ use crate::name::{ContainerId, Digest, ImageRef};
 use crate::secret::Secret;
 use crate::spec::{ContainerOptions, Logging, RestartPolicy};
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures::stream::BoxStream;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,6 +47,15 @@ pub trait Engine: Send + Sync {
 
     /// Removes a stopped container and its anonymous volumes. A running one is refused, one that is gone is fine.
     async fn remove(&self, id: &ContainerId) -> Result<(), EngineError>;
+
+    /// Files of a container that need not run, as a tar archive; what is mounted there is what is read. `/a/b` is the
+    /// file or directory under its own name (`b`, `b/c`), `/a/b/.` what is in the directory (`./c`). A path that is
+    /// missing is [`EngineErrorKind::NotFound`], at once.
+    async fn copy_out(&self, id: &ContainerId, path: &str) -> Result<Archive, EngineError>;
+
+    /// Unpacks a tar archive into a directory of a container that need not run, over what is there; owners and modes are
+    /// the archive's. A directory that is missing is [`EngineErrorKind::NotFound`].
+    async fn copy_in(&self, id: &ContainerId, directory: &str, archive: Archive) -> Result<(), EngineError>;
 
     /// The environment that a container was created with, `NAME` → value.
     async fn environment(&self, id: &ContainerId) -> Result<BTreeMap<String, Secret<String>>, EngineError>;
@@ -104,6 +114,9 @@ pub trait Engine: Send + Sync {
     /// Creates a volume with labels; an existing one stays as it is.
     async fn create_volume(&self, name: &str, labels: &BTreeMap<String, String>) -> Result<(), EngineError>;
 }
+
+/// A tar archive as it arrives.
+pub type Archive = BoxStream<'static, std::io::Result<Bytes>>;
 
 /// A container to be created.
 #[derive(Debug, Clone)]

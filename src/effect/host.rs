@@ -40,6 +40,9 @@ pub trait Host: Send + Sync {
 
     /// Runs a user's command and talks to it. A command that cannot be found ends with the code 127.
     async fn run(&self, command: &HostCommand) -> Result<Process, HostError>;
+    /// Sends a request to a TCP port as a program on the host would, and reads the answer to its end (at most 64 KiB of
+    /// it). `address` is one of the host's own, such as `127.0.0.1`.
+    async fn ask_port(&self, address: &str, port: u16, request: &[u8]) -> Result<Vec<u8>, HostError>;
 
     /// Takes a lease. It lives as long as this connection keeps answering.
     async fn lease(&self, request: &LeaseRequest) -> Result<Box<dyn Lease>, LeaseError>;

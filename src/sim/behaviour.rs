@@ -33,6 +33,8 @@ pub struct ImageBehaviour {
     pub commands: BTreeMap<String, Script>,
     /// The image's labels.
     pub labels: BTreeMap<String, String>,
+    /// The image's files that matter to a test, by absolute path.
+    pub files: BTreeMap<String, Vec<u8>>,
     /// Bytes.
     pub size: u64,
 }
@@ -53,6 +55,7 @@ impl Default for ImageBehaviour {
             env: [("PATH".to_string(), "/usr/local/bin:/usr/bin:/bin".to_string())].into(),
             commands: BTreeMap::new(),
             labels: BTreeMap::new(),
+            files: BTreeMap::new(),
             size: 10_000_000,
         }
     }

@@ -56,6 +56,8 @@ pub(super) struct SimContainer {
     pub(super) ends_at: Option<(Duration, i64)>,
     /// When the restart policy starts it again.
     pub(super) restarts_at: Option<Duration>,
+    /// By absolute path: the image's, and what was copied in.
+    pub(super) files: BTreeMap<String, Vec<u8>>,
     pub(super) log: Vec<(Duration, LogStream, String)>,
     /// Requests in flight: how many, until when.
     pub(super) requests: Vec<(u64, Duration)>,

@@ -33,6 +33,14 @@ fn probe(at: &At<'_>) -> HostProbe {
     }
 }
 
+/// The value of a header of an HTTP request.
+fn header(request: &[u8], name: &str) -> String {
+    let text = String::from_utf8_lossy(request);
+    let fields = text.lines().filter_map(|line| line.split_once(':'));
+    let found = fields.filter(|(n, _)| n.trim().eq_ignore_ascii_case(name)).map(|(_, value)| value.trim().to_string());
+    found.last().unwrap_or_default()
+}
+
 /// Appends, or as much of it as the script lets through.
 fn append(at: &mut At<'_>, path: &str, content: &[u8]) -> Result<(), HostError> {
     let what = format!("append {path}");
@@ -96,6 +104,15 @@ impl Host for SimHost {
             }))
         };
         self.connection.call(mutates("host.run"), command.line.clone(), begin).await
+    }
+
+    async fn ask_port(&self, _address: &str, port: u16, request: &[u8]) -> Result<Vec<u8>, HostError> {
+        let host = header(request, "host");
+        let ask = |at: &mut At<'_>| match at.machine.answer_on_port(port, &host, at.now) {
+            Some(status) => Ok(format!("HTTP/1.0 {status} Simulated\r\n\r\n").into_bytes()),
+            None => Err(failed("ask port")(format!("{port}: connection refused"))),
+        };
+        self.connection.call(reads("host.ask_port"), format!("{port} {host}"), ask).await
     }
 
     async fn lease(&self, request: &LeaseRequest) -> Result<Box<dyn Lease>, LeaseError> {

@@ -48,6 +48,7 @@ impl Machine {
             restart: new.restart,
             made_from: new,
             image_id,
+            files: behaviour.files.clone(),
             behaviour,
             life: Life::Created,
             created_at: now,

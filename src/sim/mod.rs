@@ -24,6 +24,7 @@ mod inspect;
 mod lease;
 mod life;
 mod machine;
+mod ports;
 mod proxy;
 mod registry;
 mod script;

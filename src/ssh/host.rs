@@ -14,6 +14,8 @@ use std::time::Duration;
 const NEEDED_COMMANDS: [&str; 2] = ["flock", "timeout"];
 const SOCKET_DEADLINE: Duration = Duration::from_secs(10);
 const SOCKET_LIMIT: usize = 16 << 20;
+const PORT_DEADLINE: Duration = Duration::from_secs(5);
+const PORT_LIMIT: usize = 64 << 10;
 
 /// Files, commands and leases of the host at the other end of a connection.
 #[derive(Debug, Clone)]
@@ -80,6 +82,10 @@ impl Host for SshHost {
 
     async fn run(&self, command: &HostCommand) -> Result<Process, HostError> {
         Ok(self.connection.process(command.clone()).await?)
+    }
+
+    async fn ask_port(&self, address: &str, port: u16, request: &[u8]) -> Result<Vec<u8>, HostError> {
+        Ok(self.connection.ask_port(address, port, request, PORT_DEADLINE, PORT_LIMIT).await?)
     }
 
     async fn lease(&self, request: &LeaseRequest) -> Result<Box<dyn Lease>, LeaseError> {

@@ -69,6 +69,38 @@ impl Connection {
         }
     }
 
+    /// Sends a request to a TCP port as seen from the host, and reads the answer to its end, or `limit` bytes of it.
+    ///
+    /// # Errors
+    /// Nothing listens there, sshd does not forward TCP, the deadline.
+    pub async fn ask_port(
+        self: &Arc<Self>,
+        address: &str,
+        port: u16,
+        request: &[u8],
+        deadline: Duration,
+        limit: usize,
+    ) -> Result<Vec<u8>, SshError> {
+        let what = format!("ask {address}:{port}");
+        let (connection, address, name) = (self.clone(), address.to_string(), what.clone());
+        let open = self.in_own_task("open a channel", async move {
+            let channel = connection.direct_tcp(&address, port).await;
+            channel.map(|c| c.into_stream()).map_err(|e| connection.open_error(&name, &e))
+        });
+        let talk = async {
+            let mut stream = open.await?;
+            let mut answer = Vec::new();
+            let exchange = async {
+                stream.write_all(request).await?;
+                (&mut stream).take(limit as u64).read_to_end(&mut answer).await
+            };
+            exchange.await.map_err(|e| SshError::ConnectionLost(e.to_string()))?;
+            Ok(answer)
+        };
+        let late = |_| Err(SshError::Deadline { what, after: deadline });
+        tokio::time::timeout(deadline, talk).await.unwrap_or_else(late)
+    }
+
     /// Starts a command whose standard input and output are the stream. Its standard error and status are lost.
     ///
     /// # Errors

@@ -9,8 +9,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc;
 use windlass::effect::{
-    Engine, EngineError, EngineErrorKind, ExecCommand, LogLine, LogStream, LogsRequest, NewContainer, PullProgress,
-    RegistryLogin, ResolvedImage, Volume, WindowSize,
+    Archive, Engine, EngineError, EngineErrorKind, ExecCommand, LogLine, LogStream, LogsRequest, NewContainer,
+    PullProgress, RegistryLogin, ResolvedImage, Volume, WindowSize,
 };
 use windlass::fleet::{Container, ContainerBrief, EngineInfo, Health, Image, State};
 use windlass::name::{ContainerId, Digest, ImageRef};
@@ -218,6 +218,14 @@ impl Engine for LocalEngine {
         }
         self.containers.lock().expect("not poisoned").remove(id);
         Ok(())
+    }
+
+    async fn copy_out(&self, _: &ContainerId, _: &str) -> Result<Archive, EngineError> {
+        unused("copy_out")
+    }
+
+    async fn copy_in(&self, _: &ContainerId, _: &str, _: Archive) -> Result<(), EngineError> {
+        unused("copy_in")
     }
 
     async fn environment(&self, _: &ContainerId) -> Result<BTreeMap<String, Secret<String>>, EngineError> {

@@ -83,6 +83,10 @@ impl Host for LocalHost {
         Err(HostError::Failed { what: "run".to_string(), message: "the proxy runs no commands".to_string() })
     }
 
+    async fn ask_port(&self, _: &str, _: u16, _: &[u8]) -> Result<Vec<u8>, HostError> {
+        Err(HostError::Failed { what: "ask a port".into(), message: "not used".into() })
+    }
+
     async fn lease(&self, request: &LeaseRequest) -> Result<Box<dyn Lease>, LeaseError> {
         match self.lease.clone().try_lock_owned() {
             Ok(guard) => Ok(Box::new(LocalLease { _guard: guard })),

@@ -1,9 +1,9 @@
 //! The calls of [`Engine`].
 
-use super::{logs, processes};
+use super::{archive, logs, processes};
 use crate::effect::{
-    Engine, EngineError, EngineErrorKind, ExecCommand, LogLine, LogsRequest, NewContainer, Process, PullProgress,
-    RegistryLogin, ResolvedImage, Volume, WindowSize,
+    Archive, Engine, EngineError, EngineErrorKind, ExecCommand, LogLine, LogsRequest, NewContainer, Process,
+    PullProgress, RegistryLogin, ResolvedImage, Volume, WindowSize,
 };
 use crate::fleet::{Container, ContainerBrief, EngineInfo, Image};
 use crate::name::{ContainerId, ImageRef};
@@ -142,6 +142,17 @@ impl Engine for SimEngine {
 
     async fn remove(&self, id: &ContainerId) -> Result<(), EngineError> {
         self.call(mutates("engine.remove"), id.short(), |at| remove(at, id)).await
+    }
+
+    async fn copy_out(&self, id: &ContainerId, path: &str) -> Result<Archive, EngineError> {
+        let read = |at: &mut At<'_>| archive::pack(at.machine.container(id)?, path);
+        self.call(reads("engine.copy_out"), format!("{} {path}", id.short()), read).await
+    }
+
+    async fn copy_in(&self, id: &ContainerId, directory: &str, archive: Archive) -> Result<(), EngineError> {
+        let content = archive::read(archive).await?;
+        let write = |at: &mut At<'_>| archive::unpack(at.machine.container_mut(id)?, directory, &content);
+        self.call(mutates("engine.copy_in"), format!("{} {directory}", id.short()), write).await
     }
 
     async fn environment(&self, id: &ContainerId) -> Result<BTreeMap<String, Secret<String>>, EngineError> {

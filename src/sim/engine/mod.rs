@@ -1,5 +1,6 @@
 //! A simulated host's container engine.
 
+mod archive;
 mod calls;
 mod images;
 mod logs;
