@@ -117,6 +117,21 @@ fn every_command_explains_itself_with_examples() {
 }
 
 #[test]
+fn cron_files_are_written_once_and_name_this_project() {
+    let dir = project(REFUSING);
+    let first = shown(&windlass(dir.path(), &["init", "--cron"]), dir.path());
+    assert!(first.starts_with("exit 0\n") && first.contains("wrote config/cron/windlass-prune.crontab"), "{first}");
+    let read = |name: &str| std::fs::read_to_string(dir.path().join("config/cron").join(name)).expect("a cron file");
+    let here = dir.path().canonicalize().expect("a directory");
+    assert!(read("windlass-prune.crontab").contains(&format!("cd {} && ", here.display())));
+    assert!(read("windlass-prune.service").contains(&format!("WorkingDirectory={}", here.display())));
+    assert!(read("windlass-prune.timer").contains("Persistent=true"));
+    assert!(!dir.path().join(".windlass").exists(), "nothing but the cron files");
+    let again = shown(&windlass(dir.path(), &["init", "--cron"]), dir.path());
+    assert_eq!(again.matches("exists, left alone").count(), 3, "{again}");
+}
+
+#[test]
 fn the_word_help_is_never_a_rollback_target() {
     for flag in ["--help", "-h"] {
         assert!(run(&["rollback", flag]).starts_with("exit 0\n--- stdout\nHaul a release back in"));
