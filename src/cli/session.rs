@@ -27,6 +27,8 @@ pub(crate) struct Session {
     pub(crate) cancel: CancellationToken,
     pub(crate) run: RunId,
     pub(crate) at: Timestamp,
+    /// Whether containers may be made, so that the hosts' shells have to be asked for words of the configuration.
+    expands: bool,
 }
 
 impl Session {
@@ -66,6 +68,7 @@ impl Session {
             clock,
             board,
             at,
+            expands: matches!(verb, VerbKind::Setup | VerbKind::Deploy | VerbKind::Rollback),
         })
     }
 
@@ -88,7 +91,13 @@ impl Session {
     pub(crate) async fn observe(&self, connections: &Connections) -> Result<Fleet, Failure> {
         let config = &self.project.config;
         let destination = config.destination.as_ref();
-        self.unless_cancelled(observe::observe(connections, &config.service, destination, &*self.clock)).await
+        let sources = if self.expands { config.shell_sources() } else { Default::default() };
+        self.unless_cancelled(async {
+            let mut fleet = observe::observe(connections, &config.service, destination, &*self.clock).await;
+            observe::expand(connections, &sources, &mut fleet).await;
+            fleet
+        })
+        .await
     }
 
     /// Connects to the hosts in scope and asks them: what reading commands begin with.

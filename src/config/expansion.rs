@@ -6,19 +6,21 @@ use super::types::VerbKind;
 /// How Kamal writes a value into its command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Quoting {
-    /// In double quotes, where only `${…}` is left to the shell.
+    /// In double quotes, where only `${…}` is left to the shell: the host is asked (see `spec::shell`).
     Quoted,
-    /// Bare, where `$`, backticks and a leading `~` are.
+    /// The same for one of docker's flags, whose value is read here.
+    Flag,
+    /// Bare, where the host is asked for `$`, backticks, a leading `~` and paths that begin with `.`.
     Bare,
     /// A command: bare, and its operators work too.
     Command,
 }
 
-/// Records a value that the host's shell would change.
+/// Records a value that the host's shell would change and that windlass does not ask the host for.
 pub(super) fn check(field: &Field, text: &str, quoting: Quoting, found: &mut Findings) {
     let what = match quoting {
-        Quoting::Quoted if text.contains("${") => "`${…}`",
-        Quoting::Bare if text.contains(['$', '`']) || text.starts_with('~') => "`$`, `~` or backticks",
+        Quoting::Flag if text.contains("${") => "`${…}`",
+        Quoting::Bare if bare_operator(text) => "`;`, `&`, `|`, `<`, `>` or a parenthesis",
         Quoting::Command => match command_operator(text) {
             Some(operator) => operator,
             None => return,
@@ -29,11 +31,27 @@ pub(super) fn check(field: &Field, text: &str, quoting: Quoting, found: &mut Fin
         Quoting::Command => format!(
             "{what} outside of quotes is left to the host's shell by Kamal; windlass has none there: write sh -c '…'"
         ),
-        _ => format!(
-            "{what} is expanded by the host's shell in Kamal; windlass does not do so yet: write the value itself"
-        ),
+        _ => {
+            format!("{what} is left to the host's shell by Kamal; windlass does not do so here: write the value itself")
+        }
     };
     found.not_yet(field, &[VerbKind::Setup, VerbKind::Deploy], reason);
+}
+
+/// Whether a bare word holds what would end the command, outside of `$(…)`.
+fn bare_operator(text: &str) -> bool {
+    let mut depth = 0_usize;
+    let mut before = ' ';
+    for c in text.chars() {
+        match c {
+            '(' if before == '$' || depth > 0 => depth += 1,
+            ')' if depth > 0 => depth -= 1,
+            ';' | '&' | '|' | '<' | '>' | '(' | ')' | '\n' if depth == 0 => return true,
+            _ => {}
+        }
+        before = c;
+    }
+    depth > 0
 }
 
 /// What a shell would act on in a command line, outside of single quotes (and, but for `$`, of double quotes).

@@ -127,7 +127,7 @@ pub(super) fn single<T>(
     parse: impl Fn(&str) -> Result<T, values::Expected>,
 ) -> Option<T> {
     let text = value.string(found)?;
-    super::expansion::check(value, &text, super::expansion::Quoting::Quoted, found);
+    super::expansion::check(value, &text, super::expansion::Quoting::Flag, found);
     match parse(&text) {
         Ok(parsed) => Some(parsed),
         Err(expected) => {

@@ -59,6 +59,11 @@ impl Config {
         })
     }
 
+    /// What the hosts' shells have to expand before containers can be made.
+    pub fn shell_sources(&self) -> std::collections::BTreeSet<String> {
+        self.roles.iter().flat_map(|role| role.spec.shell_sources()).collect()
+    }
+
     /// The names of the secrets that hold private keys (`ssh.key_data`): every command that connects needs them.
     pub fn key_secrets(&self) -> Vec<&str> {
         let named = self.ssh.key_data.iter().filter_map(|source| match source {

@@ -33,6 +33,10 @@ pub(super) fn boot(root: &Section, found: &mut Findings) -> Boot {
     let wait = section.get("wait").and_then(|f| f.seconds(0, found)).unwrap_or(0);
     boot.wait = Duration::from_secs(wait.into());
     boot.parallel_roles = switch(&section, "parallel_roles", found);
+    if let Some(field) = section.get("parallel_roles").filter(|_| boot.parallel_roles) {
+        let reason = "the roles of one host go over one after the other; hosts go side by side";
+        found.not_yet(&field, &[], reason);
+    }
     boot
 }
 

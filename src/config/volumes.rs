@@ -16,6 +16,7 @@ fn one(field: &Field, found: &mut Findings) -> Option<String> {
     let before = found.not_acted_on.len();
     expansion::check(field, &text, Quoting::Bare, found);
     if found.not_acted_on.len() == before
+        && crate::spec::volume_source(&text).is_none()
         && let Err(expected) = flag_values::volume(&text)
     {
         field.wrong_hint(

@@ -43,6 +43,9 @@ pub trait Host: Send + Sync {
     /// Sends a request to a TCP port as a program on the host would, and reads the answer to its end (at most 64 KiB of
     /// it). `address` is one of the host's own, such as `127.0.0.1`.
     async fn ask_port(&self, address: &str, port: u16, request: &[u8]) -> Result<Vec<u8>, HostError>;
+    /// What words the login's shell makes of each piece of shell, in its home directory: `None` for one that it does not
+    /// understand. One round trip for all of them. The pieces run: they are the configuration's own, as in Kamal.
+    async fn expand(&self, sources: &[String]) -> Result<Vec<Option<Vec<String>>>, HostError>;
 
     /// Takes a lease. It lives as long as this connection keeps answering.
     async fn lease(&self, request: &LeaseRequest) -> Result<Box<dyn Lease>, LeaseError>;

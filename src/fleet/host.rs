@@ -3,6 +3,7 @@
 use crate::fleet::{Container, ContainerBrief, Image, ProxyState};
 use crate::name::{Destination, RunId, ServiceName};
 use crate::release::{Entry, FingerprintKey, ReleaseRecord};
+use crate::spec::Expansions;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -73,6 +74,8 @@ pub struct HostFacts {
     pub lease: LeaseState,
     /// `windlass lock acquire`.
     pub freeze: Option<Freeze>,
+    /// What the login's shell made of words of the configuration, where a command had to ask.
+    pub expansions: Expansions,
 }
 
 /// An engine.

@@ -114,6 +114,7 @@ pub(crate) fn backend(to: Option<&ContainerId>) -> BackendState {
 /// A host with nothing on it.
 pub(crate) fn empty_host() -> HostFacts {
     HostFacts {
+        expansions: Default::default(),
         engine: EngineInfo {
             version: "20.10.24".to_string(),
             api_version: "1.41".to_string(),

@@ -76,6 +76,7 @@ async fn ask(
             Some(holder) => LeaseState::Held(holder),
         },
         freeze: state.freeze,
+        expansions: Default::default(),
     })
 }
 

@@ -1,10 +1,12 @@
 //! Asks all hosts at once. What does not answer is a fact, not an error.
 
 mod connect;
+mod expand;
 mod follow;
 mod host;
 
 pub use connect::{Connections, connect};
+pub use expand::expand;
 pub use follow::{Follow, LogEvent, follow};
 
 use crate::effect::Clock;

@@ -12,6 +12,8 @@ use crate::plan::{
 };
 use crate::release::{Fingerprint, ReleaseKind, ReleaseRecord, ReleasedRole, RunVerb, SCHEMA};
 
+use crate::spec::RoleSpec;
+
 /// Plans a deploy: the fleet in scope shall serve `request.image` as the configuration says.
 ///
 /// # Errors
@@ -109,7 +111,8 @@ impl Planner<'_> {
                 work.after.push(now.serving);
                 continue;
             }
-            let container = self.container(host, facts, role, role_host, target);
+            let spec = expanded(host, facts, role, &mut work.notes)?;
+            let container = self.container(host, facts, role, &spec, role_host, target);
             let incoming = Incoming::Create(Box::new(container));
             let change = self.situation.change(facts, &role.name, &role.spec, incoming, &now);
             work.go_over(&change, &now, &self.request.version, &self.request.request.run);
@@ -168,6 +171,7 @@ impl Planner<'_> {
         host: &HostName,
         facts: &HostFacts,
         role: &Role,
+        spec: &RoleSpec,
         role_host: &RoleHost,
         fingerprint: Fingerprint,
     ) -> PlannedContainer {
@@ -178,11 +182,11 @@ impl Planner<'_> {
             role: role.name.clone(),
             version: self.request.version.clone(),
             image: self.request.image.to_string(),
-            env: role.spec.env_for(&role_host.tags),
-            labels: names::labels(id, &role.spec, run, &fingerprint, facts.home.dir(), role.spec.restart),
+            env: spec.env_for(&role_host.tags),
+            labels: names::labels(id, spec, run, &fingerprint, facts.home.dir(), role.spec.restart),
             extra_env: names::kamal_env(id, &name, host),
             hostname: names::hostname(host, run),
-            spec: role.spec.clone(),
+            spec: spec.clone(),
             fingerprint,
             name,
         }
@@ -218,6 +222,21 @@ impl Planner<'_> {
             label: request.label.clone(),
         }
     }
+}
+
+/// The role's specification with what this host's shell makes of its words.
+fn expanded(host: &HostName, facts: &HostFacts, role: &Role, notes: &mut Vec<String>) -> Result<RoleSpec, Refusal> {
+    let sources = role.spec.shell_sources();
+    if sources.is_empty() {
+        return Ok(role.spec.clone());
+    }
+    let spec = role.spec.expanded(&facts.expansions).map_err(|why| {
+        Refusal::new(format!("role {} on {host}: {why}", role.name))
+            .hint("write the value itself, or set what it needs in the login's environment there")
+    })?;
+    let sources: Vec<_> = sources.iter().map(String::as_str).collect();
+    notes.push(format!("role {}: the shell of each host expanded {}", role.name, sources.join(", ")));
+    Ok(spec)
 }
 
 fn image_is_nowhere(host: &HostName, image: &ImageRef) -> Refusal {

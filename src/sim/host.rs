@@ -41,6 +41,16 @@ fn header(request: &[u8], name: &str) -> String {
     found.last().unwrap_or_default()
 }
 
+/// What a shell makes of a word: the home directory in its usual spellings, `${…}` of anything else is not set.
+fn words(source: &str, home: &str) -> Option<Vec<String>> {
+    let tilde = source.strip_prefix("~/").map_or(source.to_string(), |rest| format!("{home}/{rest}"));
+    let mut text = ["${HOME}", "${PWD}", "$(pwd)", "$HOME", "$PWD"].iter().fold(tilde, |t, name| t.replace(name, home));
+    while let Some((before, after)) = text.split_once("${") {
+        text = format!("{before}{}", after.split_once('}')?.1);
+    }
+    shlex::split(&text)
+}
+
 /// Appends, or as much of it as the script lets through.
 fn append(at: &mut At<'_>, path: &str, content: &[u8]) -> Result<(), HostError> {
     let what = format!("append {path}");
@@ -62,6 +72,11 @@ impl Host for SimHost {
     async fn read_dirs(&self, dirs: &[String]) -> Result<Vec<FileSet>, HostError> {
         let read = |at: &mut At<'_>| Ok(dirs.iter().map(|dir| at.machine.files.read_dir(dir)).collect());
         self.connection.call(reads("host.read_dirs"), dirs.join(" "), read).await
+    }
+
+    async fn expand(&self, sources: &[String]) -> Result<Vec<Option<Vec<String>>>, HostError> {
+        let expand = |at: &mut At<'_>| Ok(sources.iter().map(|source| words(source, &at.machine.facts.home)).collect());
+        self.connection.call(reads("host.expand"), sources.join(" "), expand).await
     }
 
     async fn make_dir(&self, path: &str) -> Result<(), HostError> {

@@ -10,6 +10,7 @@ mod rare_options;
 mod retain;
 mod role_host;
 mod route;
+mod shell;
 
 pub use edge::{Certificate, Edge, EdgeFile, EdgeFileKind, LONGEST_PAGE, Maintenance, PAGES};
 pub use options::{ContainerOptions, Healthcheck, Mount, PublishedPort, RestartPolicy, Ulimit};
@@ -18,6 +19,7 @@ pub use rare_options::{DeviceRate, Gpus, RareOptions};
 pub use retain::Retain;
 pub use role_host::RoleHost;
 pub use route::{BodyLimits, HttpCheck, Route, Tls};
+pub use shell::{Expansions, value_source, volume_source};
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

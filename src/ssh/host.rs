@@ -1,7 +1,7 @@
 //! `effect::Host` over an SSH connection.
 
 use super::connect::Connection;
-use super::host_answers::{parse_dirs, parse_holder, parse_probe};
+use super::host_answers::{parse_dirs, parse_holder, parse_probe, parse_words};
 use super::lease;
 use crate::effect::{FileSet, Host, HostCommand, HostError, HostProbe, Lease, LeaseError, LeaseRequest, Process};
 use crate::fleet::Holder;
@@ -48,6 +48,12 @@ impl Host for SshHost {
         let arguments: Vec<&str> = dirs.iter().map(String::as_str).collect();
         let answer = self.script("read the state", include_str!("scripts/read_dirs.sh"), &arguments, b"").await?;
         parse_dirs(&answer, dirs.len())
+    }
+
+    async fn expand(&self, sources: &[String]) -> Result<Vec<Option<Vec<String>>>, HostError> {
+        let arguments: Vec<&str> = sources.iter().map(String::as_str).collect();
+        let answer = self.script("expand words", include_str!("scripts/expand.sh"), &arguments, b"").await?;
+        parse_words(&answer, sources.len())
     }
 
     async fn make_dir(&self, path: &str) -> Result<(), HostError> {

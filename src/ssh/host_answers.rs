@@ -139,6 +139,46 @@ pub(super) fn parse_holder(answer: &str) -> Result<Option<Option<Holder>>, HostE
     }
 }
 
+/// The answer of `expand.sh`: for each piece the number of its words, or `none`; each word as its length and its text.
+pub(super) fn parse_words(answer: &str, pieces: usize) -> Result<Vec<Option<Vec<String>>>, HostError> {
+    let mut reader = Words { rest: answer };
+    (0..pieces).map(|_| reader.piece()).collect()
+}
+
+struct Words<'a> {
+    rest: &'a str,
+}
+
+impl Words<'_> {
+    fn line(&mut self) -> Result<&str, HostError> {
+        let cut = || bad("expand words", "the answer is cut off".to_string());
+        let (line, rest) = self.rest.split_once('\n').ok_or_else(cut)?;
+        self.rest = rest;
+        Ok(line.trim())
+    }
+
+    fn number(&mut self) -> Result<usize, HostError> {
+        let line = self.line()?;
+        line.parse().map_err(|_| bad("expand words", format!("not a number: {line:?}")))
+    }
+
+    fn piece(&mut self) -> Result<Option<Vec<String>>, HostError> {
+        if let Some(rest) = self.rest.strip_prefix("none\n") {
+            self.rest = rest;
+            return Ok(None);
+        }
+        let count = self.number()?;
+        let mut words = Vec::new();
+        for _ in 0..count {
+            let length = self.number()?;
+            let word = self.rest.get(..length).ok_or_else(|| bad("expand words", "a word is cut off".to_string()))?;
+            words.push(word.to_string());
+            self.rest = self.rest.get(length + 1..).unwrap_or_default();
+        }
+        Ok(Some(words))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

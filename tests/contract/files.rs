@@ -24,6 +24,28 @@ pub(crate) async fn a_missing_directory_is_empty(world: &dyn World) {
     assert!(node.host.read_dirs(&[]).await.unwrap().is_empty());
 }
 
+pub(crate) async fn words_are_expanded(world: &dyn World) {
+    let node = world.node().await;
+    let home = node.host.probe().await.unwrap().home;
+    let one = |text: String| Some(vec![text]);
+    let cases = [
+        ("plain", one("plain".into())),
+        ("\"a  b\"", one("a  b".into())),
+        ("$HOME/x:/y", one(format!("{home}/x:/y"))),
+        ("\"${HOME}\"", one(home.clone())),
+        ("$(pwd)/d", one(format!("{home}/d"))),
+        ("~/z", one(format!("{home}/z"))),
+        ("\"-${NOT_SET_ANYWHERE}-\"", one("--".into())),
+        ("${NOT_SET_ANYWHERE}", Some(Vec::new())),
+        ("\"open", None),
+    ];
+    let sources: Vec<String> = cases.iter().map(|(source, _)| source.to_string()).collect();
+    let words = node.host.expand(&sources).await.unwrap();
+    for ((source, expected), words) in cases.iter().zip(&words) {
+        assert_eq!(words, expected, "{source}");
+    }
+}
+
 pub(crate) async fn write_replaces_and_sets_the_mode(world: &dyn World) {
     let node = world.node().await;
     let dir = dir(world, &node).await;

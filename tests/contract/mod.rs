@@ -142,7 +142,7 @@ macro_rules! suite {
         $crate::suite!(@each $attribute, $world, things:
             a_network_is_made_once, a_volume_keeps_its_labels, the_engine_tells_its_version, the_host_tells_about_itself);
         $crate::suite!(@each $attribute, $world, files:
-            a_missing_directory_is_empty, write_replaces_and_sets_the_mode, append_adds_lines, many_small_files_are_all_read,
+    a_missing_directory_is_empty, write_replaces_and_sets_the_mode, append_adds_lines, many_small_files_are_all_read, words_are_expanded,
             append_ends_a_torn_line_first, remove_tolerates_a_missing_file, two_levels_are_read);
         $crate::suite!(@each $attribute, $world, leases:
             a_lease_is_exclusive_and_names_its_holder, a_released_lease_can_be_taken, a_dropped_lease_becomes_free,

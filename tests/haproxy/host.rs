@@ -44,6 +44,10 @@ impl Host for LocalHost {
         Ok(dirs.iter().map(read).collect())
     }
 
+    async fn expand(&self, sources: &[String]) -> Result<Vec<Option<Vec<String>>>, HostError> {
+        Err(HostError::Failed { what: sources.join(" "), message: "the proxy expands nothing".to_string() })
+    }
+
     async fn make_dir(&self, path: &str) -> Result<(), HostError> {
         std::fs::create_dir_all(path).map_err(|e| failed(path, &e))
     }

@@ -223,7 +223,7 @@ fn what_kamal_lets_pass_or_drops_is_said() {
         ("servers: [h]\nboot: {limit: '3'}\n", "should be a number of hosts or a percentage"),
         ("servers: [h]\nproxy: {healthcheck: {path: up}}\n", "should be a path beginning with /"),
         ("servers: [h]\nproxy: {host: 'http://a'}\n", "is not a host name"),
-        ("servers: [h]\nvolumes: ['./data:/data']\n", "volumes/0: should be source:target[:options]"),
+        ("servers: [h]\nvolumes: ['a/data:/data']\n", "volumes/0: should be source:target[:options]"),
         (
             "servers: {web: {hosts: [h], options: {publish: 22:22}}}\n",
             "YAML reads a:b as a number of base 60: put it in quotes",

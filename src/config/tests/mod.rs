@@ -1,6 +1,7 @@
 //! Tests of the configuration as a whole.
 
 mod conformance;
+mod documented;
 mod fuzz;
 mod messages;
 mod mistakes;

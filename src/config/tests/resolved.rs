@@ -117,8 +117,8 @@ fn keys_that_are_not_acted_on_name_the_verbs_that_refuse() {
         ("servers: [h]\nsshkit: {pool_idle_timeout: 9}\n", "sshkit/pool_idle_timeout", vec![]),
         ("servers: {web: {hosts: [h], options: {env-file: a}}}\n", "web/options/env-file", vec![Setup, Deploy]),
         ("servers: {web: {hosts: [h], options: {detach: true}}}\n", "web/options/detach", vec![]),
-        ("servers: [h]\nenv: {A: 'x-${B}'}\n", "env/A", vec![Setup, Deploy]),
-        ("servers: [h]\nvolumes: ['$PWD/a:/b']\n", "volumes/0", vec![Setup, Deploy]),
+        ("servers: [h]\nvolumes: ['$PWD/a:/b; ls']\n", "volumes/0", vec![Setup, Deploy]),
+        ("servers: {web: {hosts: [h], options: {user: '${U}'}}}\n", "options/user", vec![Setup, Deploy]),
         ("servers: {web: {hosts: [h], cmd: 'a && b'}}\n", "web/cmd", vec![Setup, Deploy]),
         ("servers: [h]\nlabels: {service: x}\n", "labels/service", vec![Setup, Deploy]),
         ("servers: [h]\nregistry: {server: 'localhost:5000'}\n", "registry/server", vec![Setup, Deploy]),
@@ -225,6 +225,16 @@ fn the_file_of_a_new_rails_application() {
     let stops_deploy = config.not_acted_on.iter().filter(|n| n.verbs.contains(&Deploy));
     let keys: Vec<_> = stops_deploy.map(|n| n.key.as_str()).collect();
     assert_eq!(keys, ["proxy/ssl", "asset_path"]);
+}
+
+#[test]
+fn words_that_hosts_expand_are_asked_for() {
+    let config = config(
+        "servers: [h]\nenv: {A: 'x-${B}', C: '$D'}\nlabels: {l: '${E}'}\nvolumes: ['$(pwd)/a:/b', ./c:/d, ee:/f]\n",
+    );
+    assert!(config.not_acted_on.is_empty(), "{:?}", config.not_acted_on);
+    let sources: Vec<_> = config.shell_sources().into_iter().collect();
+    assert_eq!(sources, ["\"$PWD\"/./c:/d", "\"${E}\"", "\"x-${B}\"", "$(pwd)/a:/b"]);
 }
 
 /// The way round a key that is not acted on, without touching what Kamal reads.

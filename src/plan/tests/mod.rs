@@ -1,6 +1,7 @@
 //! Plans as a reviewer reads them, and the checker that distrusts them.
 
 mod deploy;
+mod expansions;
 mod mutations;
 mod rollback;
 mod start_stop;
