@@ -78,12 +78,20 @@ pub(super) const UNDERSTOOD: &[&str] = &[
     "workdir",
 ];
 
+/// Networks that are a way to have none of one's own.
+const MODES: &[&str] = &["host", "none", "bridge", "default"];
+
 /// Reads `options` of the role (or accessory) `owner`.
 pub(super) fn resolve(field: &Field, owner: &str, found: &mut Findings) -> Flags {
     let mut flags = Flags::default();
     let Some(section) = field.section(found) else { return flags };
     for (flag, value) in section.entries() {
-        if UNDERSTOOD.contains(&flag) {
+        if matches!(flag, "network" | "net") && value.node.text().is_some_and(|t| MODES.contains(&t.as_str())) {
+            let reason = format!(
+                "docker's flag --{flag} of {owner}: containers join the network `kamal`, which excludes this one"
+            );
+            found.not_yet(&value, &[VerbKind::Setup, VerbKind::Deploy], reason);
+        } else if UNDERSTOOD.contains(&flag) {
             set(&mut flags, flag, &value, found);
         } else if RARE.contains(&flag) {
             flag_rare::set(&mut flags.options.rare, flag, &value, found);

@@ -116,6 +116,7 @@ fn keys_that_are_not_acted_on_name_the_verbs_that_refuse() {
         ("servers: [h]\nssh: {forward_agent: true}\n", "ssh/forward_agent", vec![]),
         ("servers: [h]\nsshkit: {pool_idle_timeout: 9}\n", "sshkit/pool_idle_timeout", vec![]),
         ("servers: {web: {hosts: [h], options: {env-file: a}}}\n", "web/options/env-file", vec![Setup, Deploy]),
+        ("servers: {web: {hosts: [h], options: {network: host}}}\n", "web/options/network", vec![Setup, Deploy]),
         ("servers: {web: {hosts: [h], options: {detach: true}}}\n", "web/options/detach", vec![]),
         ("servers: [h]\nvolumes: ['$PWD/a:/b; ls']\n", "volumes/0", vec![Setup, Deploy]),
         ("servers: {web: {hosts: [h], options: {user: '${U}'}}}\n", "options/user", vec![Setup, Deploy]),
