@@ -35,7 +35,7 @@ pub(super) fn resolve(root: &Section, places: Places, found: &mut Findings) -> (
     for (key, field) in section.entries() {
         match key {
             "user" => defaults.user = user(&field, found),
-            "port" => defaults.port = field.port(found),
+            "port" => defaults.port = port(&field, found),
             "keys" => ssh.keys = paths(&field, places, found),
             "key_data" => ssh.key_data = key_data(&field, found),
             "keys_only" => ssh.keys_only = field.boolean(found),
@@ -81,6 +81,14 @@ fn user(field: &Field, found: &mut Findings) -> Option<String> {
     }
     field.wrong("should be a login name", found);
     None
+}
+
+/// A port, which may stand in quotes here (and only here: Kamal checks it as a string).
+fn port(field: &Field, found: &mut Findings) -> Option<u16> {
+    match &field.node.value {
+        Value::String(text) if text.parse::<u16>().is_ok_and(|port| port > 0) => text.parse().ok(),
+        _ => field.port(found),
+    }
 }
 
 fn paths(field: &Field, places: Places, found: &mut Findings) -> Vec<PathBuf> {

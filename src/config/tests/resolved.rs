@@ -72,8 +72,9 @@ fn roles_proxies_env_and_tags() {
 
 #[test]
 fn settings_of_the_root() {
-    let text = "servers: [h]\nssh: {user: me, port: 23, keys: ['~/.ssh/k', keys/l], keys_only: true}\nboot: {limit: '25%', wait: 2}\nretain_containers: 4\nretain_age: 12h\nstop_timeout: 3\nhooks_path: my/hooks\nproxy: {run: {http_port: 8080, image: 'haproxy:3.0'}}\nlogging: {driver: local}\n";
+    let text = "servers: [h]\nssh: {user: me, port: '23', keys: ['~/.ssh/k', keys/l], keys_only: true}\nboot: {limit: '25%', wait: 2}\nretain_containers: 4\nretain_age: 12h\nstop_timeout: 3\nhooks_path: my/hooks\nproxy: {run: {http_port: 8080, image: 'haproxy:3.0'}}\nlogging: {driver: local}\n";
     let config = config(text);
+    assert!(config.hosts.values().all(|at| at.port == Some(23)));
     assert_eq!(config.ssh.keys[0], Path::new("/home/me/.ssh/k"));
     assert!(
         config.ssh.keys[1].is_absolute()
