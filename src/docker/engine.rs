@@ -6,10 +6,10 @@ use super::copy;
 use super::create::{create_body, restart_policy};
 use super::error::{failed, new};
 use super::transport::{Dial, connect};
-use super::{archive, lines, network, process, registry};
+use super::{archive, image_archive, lines, network, process, registry};
 use crate::effect::{
-    Archive, ConnectError, ConnectErrorKind, Engine, EngineError, EngineErrorKind, ExecCommand, LogLine, LogsRequest,
-    NewContainer, Process, PullProgress, RegistryLogin, ResolvedImage, Volume, WindowSize,
+    Archive, ConnectError, ConnectErrorKind, Engine, EngineError, EngineErrorKind, ExecCommand, ImageArchive, LogLine,
+    LogsRequest, NewContainer, Process, PullProgress, RegistryLogin, ResolvedImage, Volume, WindowSize,
 };
 use crate::fleet::{Container, ContainerBrief, EngineInfo, Image};
 use crate::name::{ContainerId, ImageRef};
@@ -268,6 +268,14 @@ impl Engine for DockerEngine {
         let call = self.docker.remove_image(reference, Some(options), None);
         let result = call.await.map(drop).map_err(|e| failed(&format!("remove image {reference}"), e));
         gone_is_fine(result)
+    }
+
+    async fn save(&self, image: &str) -> Result<ImageArchive, EngineError> {
+        image_archive::save(&self.docker, &self.api, image).await
+    }
+
+    async fn load(&self, archive: ImageArchive) -> Result<(), EngineError> {
+        image_archive::load(&self.docker, archive).await
     }
 
     async fn networks(&self) -> Result<BTreeSet<String>, EngineError> {

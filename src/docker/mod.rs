@@ -8,6 +8,7 @@ mod create;
 mod create_rare;
 mod engine;
 mod error;
+mod image_archive;
 mod lines;
 mod network;
 mod process;

@@ -29,6 +29,8 @@ pub(super) struct Registry {
     tags: BTreeMap<String, BTreeMap<String, Digest>>,
     /// `repository@digest` → content: what was pushed stays, whatever the tags say later.
     contents: BTreeMap<String, Content>,
+    /// Everything that was ever built, by its id: what an archive of it holds.
+    built: BTreeMap<Digest, Content>,
     pub(super) stopped: bool,
     pub(super) login: Option<(String, String)>,
     pub(super) pull_time: Duration,
@@ -52,7 +54,15 @@ impl Registry {
     pub(super) fn build(&mut self, behaviour: ImageBehaviour, built_at: Duration) -> Content {
         self.pushes += 1;
         let name = format!("{}/{}", self.seed, self.pushes);
-        Content { id: digest(&format!("id/{name}")), index: digest(&format!("index/{name}")), behaviour, built_at }
+        let content =
+            Content { id: digest(&format!("id/{name}")), index: digest(&format!("index/{name}")), behaviour, built_at };
+        self.built.insert(content.id.clone(), content.clone());
+        content
+    }
+
+    /// Content by its image's id, wherever it is.
+    pub(super) fn built(&self, id: &Digest) -> Option<&Content> {
+        self.built.get(id)
     }
 
     /// Pushes content under a tag; what the tag meant before stays available by its digest.

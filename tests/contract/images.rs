@@ -1,6 +1,7 @@
 //! Images: pulled by digest, tagged by hand, removed with care.
 
 use super::{World, assert_kind, created, pulled};
+use futures::StreamExt;
 use windlass::effect::{EngineErrorKind, Node};
 use windlass::name::ImageRef;
 
@@ -82,4 +83,44 @@ pub(crate) async fn a_host_without_the_image_says_so(world: &dyn World) {
     assert_kind(node.engine.create(&missing).await, EngineErrorKind::NotFound);
     pulled(world, &node, &world.healthy_image()).await;
     node.engine.create(&super::plan(&world.name(), &world.healthy_image().to_string())).await.unwrap();
+}
+
+pub(crate) async fn a_saved_image_can_be_loaded(world: &dyn World) {
+    let node = world.node().await;
+    let reference = pulled(world, &node, &world.unhealthy_image()).await;
+    let id = node.engine.image(&reference).await.unwrap().expect("it was pulled").id;
+    let archive = node.engine.save(id.as_str()).await.unwrap();
+    let pieces: Vec<_> = archive.map(|piece| piece.expect("a piece of the archive")).collect().await;
+    node.engine.remove_image(&reference).await.unwrap();
+    assert_eq!(node.engine.image(id.as_str()).await.unwrap(), None, "it is gone");
+
+    let all: Vec<u8> = pieces.iter().flatten().copied().collect();
+    let half = bytes::Bytes::copy_from_slice(&all[..all.len() / 2]);
+    let cut = futures::stream::iter([Ok(half)]).boxed();
+    assert_kind(node.engine.load(cut).await, EngineErrorKind::Other);
+    assert_eq!(node.engine.image(id.as_str()).await.unwrap(), None, "half an archive is no image");
+
+    for _ in 0..2 {
+        node.engine.load(futures::stream::iter(pieces.clone().into_iter().map(Ok)).boxed()).await.unwrap();
+        let found = node.engine.image(id.as_str()).await.unwrap().expect("it is there again");
+        assert_eq!((found.id.clone(), found.tags, found.digests), (id.clone(), vec![], vec![]), "by its id alone");
+    }
+    node.engine.tag(id.as_str(), &world.unhealthy_image()).await.unwrap();
+    node.engine.create(&super::plan(&world.name(), &reference)).await.expect("a container can be made of it");
+}
+
+pub(crate) async fn an_image_that_is_not_there_cannot_be_saved(world: &dyn World) {
+    let node = world.node().await;
+    let missing = node.engine.save(&world.missing_image().to_string()).await.map(|_| "an archive");
+    assert_kind(missing, EngineErrorKind::NotFound);
+}
+
+pub(crate) async fn a_load_whose_source_fails_is_an_error(world: &dyn World) {
+    let node = world.node().await;
+    let reference = pulled(world, &node, &world.unhealthy_image()).await;
+    let id = node.engine.image(&reference).await.unwrap().expect("it was pulled").id;
+    let lost = windlass::effect::EngineError { kind: EngineErrorKind::Disconnected, message: "it broke".to_string() };
+    let archive = node.engine.save(id.as_str()).await.unwrap();
+    let broken = archive.take(1).chain(futures::stream::iter([Err(lost)])).boxed();
+    assert!(node.engine.load(broken).await.is_err(), "what broke off is not taken for whole");
 }

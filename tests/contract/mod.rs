@@ -138,7 +138,9 @@ macro_rules! suite {
             a_command_runs_on_the_host);
         $crate::suite!(@each $attribute, $world, images:
             a_pulled_image_has_a_digest_and_no_tag, a_tag_can_be_given_and_taken,
-            an_image_in_use_stays, a_missing_tag_is_image_not_found, a_host_without_the_image_says_so);
+            an_image_in_use_stays, a_missing_tag_is_image_not_found, a_host_without_the_image_says_so,
+            a_saved_image_can_be_loaded, an_image_that_is_not_there_cannot_be_saved,
+            a_load_whose_source_fails_is_an_error);
         $crate::suite!(@each $attribute, $world, things:
             a_network_is_made_once, a_volume_keeps_its_labels, the_engine_tells_its_version, the_host_tells_about_itself);
         $crate::suite!(@each $attribute, $world, files:

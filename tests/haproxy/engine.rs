@@ -9,8 +9,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc;
 use windlass::effect::{
-    Archive, Engine, EngineError, EngineErrorKind, ExecCommand, LogLine, LogStream, LogsRequest, NewContainer,
-    PullProgress, RegistryLogin, ResolvedImage, Volume, WindowSize,
+    Archive, Engine, EngineError, EngineErrorKind, ExecCommand, ImageArchive, LogLine, LogStream, LogsRequest,
+    NewContainer, PullProgress, RegistryLogin, ResolvedImage, Volume, WindowSize,
 };
 use windlass::fleet::{Container, ContainerBrief, EngineInfo, Health, Image, State};
 use windlass::name::{ContainerId, Digest, ImageRef};
@@ -288,6 +288,14 @@ impl Engine for LocalEngine {
 
     async fn remove_image(&self, _: &str) -> Result<(), EngineError> {
         unused("remove_image")
+    }
+
+    async fn save(&self, _: &str) -> Result<ImageArchive, EngineError> {
+        unused("save")
+    }
+
+    async fn load(&self, _: ImageArchive) -> Result<(), EngineError> {
+        unused("load")
     }
 
     async fn networks(&self) -> Result<BTreeSet<String>, EngineError> {

@@ -1,9 +1,9 @@
 //! The calls of [`Engine`].
 
-use super::{archive, logs, processes};
+use super::{archive, image_archive, logs, processes};
 use crate::effect::{
-    Archive, Engine, EngineError, EngineErrorKind, ExecCommand, LogLine, LogsRequest, NewContainer, Process,
-    PullProgress, RegistryLogin, ResolvedImage, Volume, WindowSize,
+    Archive, Engine, EngineError, EngineErrorKind, ExecCommand, ImageArchive, LogLine, LogsRequest, NewContainer,
+    Process, PullProgress, RegistryLogin, ResolvedImage, Volume, WindowSize,
 };
 use crate::fleet::{Container, ContainerBrief, EngineInfo, Image};
 use crate::name::{ContainerId, ImageRef};
@@ -233,6 +233,24 @@ impl Engine for SimEngine {
 
     async fn remove_image(&self, reference: &str) -> Result<(), EngineError> {
         self.call(mutates("engine.remove_image"), reference, |at| at.machine.remove_image(reference)).await
+    }
+
+    async fn save(&self, image: &str) -> Result<ImageArchive, EngineError> {
+        let connection = self.connection.clone();
+        self.call(reads("engine.save"), image, |at| image_archive::save(connection, at, image)).await
+    }
+
+    async fn load(&self, archive: ImageArchive) -> Result<(), EngineError> {
+        let sent = image_archive::Sent::read(archive).await?;
+        let begin = |at: &mut At<'_>| Ok((sent.content(at)?, at.now + at.registry.pull_time));
+        let (content, done_at) = self.call(mutates("engine.load"), sent.id(), begin).await?;
+        let arrive = |at: &mut At<'_>| {
+            if_up(at, |at| {
+                at.machine.take_image(content);
+                Ok(())
+            })
+        };
+        self.connection.finish(done_at, arrive).await
     }
 
     async fn networks(&self) -> Result<BTreeSet<String>, EngineError> {

@@ -64,7 +64,7 @@ fn is_id(reference: &str) -> bool {
     digits.len() >= 12 && digits.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
-fn no_such_image(reference: &str) -> EngineError {
+pub(super) fn no_such_image(reference: &str) -> EngineError {
     error(EngineErrorKind::NotFound, format!("no such image: {reference}"))
 }
 
@@ -105,6 +105,12 @@ impl Machine {
         let id = content.id.clone();
         self.images.insert(id.clone(), LocalImage { content, tags: BTreeSet::new(), digests: BTreeSet::new() });
         self.move_tag(&canonical(reference), &id);
+    }
+
+    /// Content out of an archive: without a tag, and no registry's digest is known of it.
+    pub(super) fn take_image(&mut self, content: Content) {
+        let fresh = LocalImage { content: content.clone(), tags: BTreeSet::new(), digests: BTreeSet::new() };
+        self.images.entry(content.id).or_insert(fresh);
     }
 
     pub(super) fn tag_image(&mut self, image: &str, reference: &ImageRef) -> Result<(), EngineError> {

@@ -2,6 +2,7 @@
 
 mod archive;
 mod calls;
+mod image_archive;
 mod images;
 mod logs;
 mod processes;
