@@ -58,6 +58,9 @@ pub(crate) struct Global {
     /// Only these roles: a comma list, with `*` and `{a,b}` as wildcards
     #[arg(long, global = true, value_name = "ROLES")]
     pub(crate) roles: Option<String>,
+    /// Only hosts with one of these tags: a comma list, with `*` and `{a,b}` as wildcards
+    #[arg(long, global = true, value_name = "TAGS", visible_alias = "region")]
+    pub(crate) tag: Option<String>,
     /// Print data as JSON on standard output
     #[arg(long, global = true)]
     pub(crate) json: bool,

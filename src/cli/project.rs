@@ -53,9 +53,10 @@ impl Project {
         Ok(Self { root, config, actor })
     }
 
-    /// What `--hosts` and `--roles` leave.
+    /// What `--hosts`, `--roles` and `--tag` leave.
     pub(crate) fn scope(&self, global: &Global) -> Result<Scope, Failure> {
         let selected = filter::select(&self.config, global.hosts.as_deref(), global.roles.as_deref())
+            .and_then(|selected| filter::tagged(&self.config, selected, global.tag.as_deref()))
             .map_err(|error| Failure::usage(error.to_string()))?;
         let hosts = selected.iter().flat_map(|s| s.hosts.iter().cloned()).collect();
         Ok(Scope { hosts, roles: selected.into_iter().map(|s| s.role).collect() })

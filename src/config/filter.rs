@@ -1,4 +1,4 @@
-//! `--hosts` and `--roles`: which part of the fleet a verb is about.
+//! `--hosts`, `--roles` and `--tag`: which part of the fleet a verb is about.
 
 use super::types::Config;
 use crate::name::{HostName, RoleName};
@@ -37,6 +37,14 @@ pub enum FilterError {
         /// The hosts of these roles.
         known: String,
     },
+    /// No host that the other filters leave has such a tag.
+    #[error("no host in scope has a tag that matches --tag {tags}\n  tags of the hosts in scope: {known}")]
+    NotTagged {
+        /// As given.
+        tags: String,
+        /// The tags that there are.
+        known: String,
+    },
     /// Not a pattern.
     #[error("{option} {patterns}: {reason}")]
     Pattern {
@@ -71,6 +79,34 @@ pub fn select(config: &Config, hosts: Option<&str>, roles: Option<&str>) -> Resu
         }),
         _ => Ok(selected),
     }
+}
+
+/// Of what was selected, the hosts that carry (in that role) a tag which matches this comma list. `None` keeps all.
+pub fn tagged(config: &Config, selected: Vec<Selected>, tags: Option<&str>) -> Result<Vec<Selected>, FilterError> {
+    let Some(tags) = tags else { return Ok(selected) };
+    let of_role = |one: &Selected| config.roles.iter().find(|r| r.name == one.role);
+    let in_scope = |one: &Selected| {
+        let hosts = of_role(one).into_iter().flat_map(|r| &r.hosts).filter(|h| one.hosts.contains(&h.name));
+        hosts.flat_map(|h| &h.tags).map(String::as_str).collect::<Vec<_>>()
+    };
+    let known = unique(selected.iter().flat_map(in_scope));
+    let not_tagged = || FilterError::NotTagged { tags: tags.to_string(), known: known.join(", ") };
+    if known.is_empty() {
+        return Err(FilterError::NotTagged { tags: tags.to_string(), known: "none".to_string() });
+    }
+    let wanted = matching("--tag", Some(tags), &known).map_err(|error| match error {
+        FilterError::NoMatch { .. } => not_tagged(),
+        other => other,
+    })?;
+    let carries = |one: &Selected, host: &HostName| {
+        let host = of_role(one).and_then(|r| r.hosts.iter().find(|h| h.name == *host));
+        host.is_some_and(|h| h.tags.iter().any(|tag| wanted.contains(&tag.as_str())))
+    };
+    let narrowed = selected.into_iter().map(|one| {
+        let hosts = one.hosts.iter().filter(|host| carries(&one, host)).cloned().collect();
+        Selected { hosts, ..one }
+    });
+    Ok(narrowed.filter(|one| !one.hosts.is_empty()).collect())
 }
 
 fn unique<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
@@ -160,5 +196,29 @@ mod tests {
         ");
         assert!(error(Some("{a"), None).starts_with("--hosts {a: "));
         assert!(error(Some(""), None).starts_with("No --hosts match"));
+    }
+
+    #[test]
+    fn tags_narrow_what_is_selected() {
+        let config = testing::config(
+            "servers:\n  - web1.example.com: [iad, big]\n  - web2.example.com: ams\n  - web3.example.com\n\
+             env:\n  clear: {A: b}\n  tags:\n    iad: {R: 1}\n    ams: {R: 2}\n    big: {S: 3}\n",
+        );
+        let all = || select(&config, None, None).unwrap();
+        let hosts = |tags: &str| {
+            let found = tagged(&config, all(), Some(tags)).unwrap();
+            found.iter().flat_map(|s| &s.hosts).map(|h| h.as_str()[..4].to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(hosts("iad"), ["web1"]);
+        assert_eq!(hosts("a*,big"), ["web1", "web2"]);
+        assert_eq!(tagged(&config, all(), None).unwrap(), all());
+        let error = |tags: &str| tagged(&config, all(), Some(tags)).unwrap_err().to_string();
+        assert_eq!(
+            error("fra"),
+            "no host in scope has a tag that matches --tag fra\n  tags of the hosts in scope: iad, big, ams"
+        );
+        let narrowed = select(&config, Some("web3*"), None).unwrap();
+        let error = tagged(&config, narrowed, Some("iad")).unwrap_err().to_string();
+        assert!(error.ends_with("tags of the hosts in scope: none"), "{error}");
     }
 }
