@@ -62,6 +62,7 @@ fn every_command_explains_itself_with_examples() {
         "setup",
         "deploy",
         "rollback",
+        "restart",
         "releases",
         "releases show",
         "releases diff",

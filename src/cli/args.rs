@@ -1,8 +1,8 @@
 //! The command line: global options, the list of commands, and the options that changing commands share.
 
 use crate::cli::{
-    app, audit, completions, config, deploy, details, docs, init, lock, man, proxy, prune, releases, rollback, server,
-    setup, status, version,
+    app, audit, completions, config, deploy, details, docs, init, lock, man, proxy, prune, releases, restart, rollback,
+    server, setup, status, version,
 };
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
@@ -81,6 +81,8 @@ pub(crate) enum Command {
     #[command(alias = "redeploy")]
     Deploy(deploy::DeployArgs),
     Rollback(rollback::RollbackArgs),
+    #[command(visible_alias = "rollout")]
+    Restart(restart::RestartArgs),
     #[command(visible_alias = "revisions")]
     Releases(releases::ReleasesArgs),
     Status(status::StatusArgs),

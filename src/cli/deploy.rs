@@ -43,6 +43,9 @@ pub(crate) struct DeployArgs {
     /// An image to deploy instead of the configuration's
     #[arg(long, value_name = "REF")]
     pub(crate) image: Option<ImageRef>,
+    /// Hosts that lack what retention keeps on others get it from there, over SSH
+    #[arg(long)]
+    pub(crate) copy: bool,
     /// Accepted for Kamal's sake: windlass does not build or push yet
     #[arg(short = 'P', long)]
     pub(crate) skip_push: bool,
@@ -86,7 +89,8 @@ pub(crate) async fn release(global: Global, mut args: DeployArgs, setup: bool) -
     };
     let planner = |config: &_, fleet: &_, request| {
         let (version, image) = (wanted.version.clone(), wanted.name());
-        plan::deploy(config, fleet, &DeployRequest { request, version, image, digest: digest.clone(), setup })
+        let (digest, copy) = (digest.clone(), args.copy);
+        plan::deploy(config, fleet, &DeployRequest { request, version, image, digest, copy, setup })
     };
     let names = config.secret_names();
     let edge_notes = std::mem::take(&mut edge.notes);

@@ -14,7 +14,7 @@ use crate::journal;
 use crate::mask::Masker;
 use crate::name::{HostName, Label};
 use crate::observe::Connections;
-use crate::plan::{Plan, Refusal, Request, StageKind};
+use crate::plan::{Action, Plan, Refusal, Request, StageKind};
 use crate::release::{FingerprintKey, Outcome, RunVerb};
 use crate::render::{self, words};
 use crate::secret::Secret;
@@ -277,6 +277,7 @@ impl Change<'_> {
         if session.cancel.is_cancelled() {
             return Err(Failure::interrupted());
         }
+        let bulk = bulk(session, &plan).await?;
         self.key = common_key(&fleet).unwrap_or_else(|| self.key.clone());
         let stage_hooks: Arc<dyn StageHooks> = match &self.hooks {
             Some(hooks) => hooks.clone(),
@@ -287,6 +288,7 @@ impl Change<'_> {
             plan: plan.clone(),
             masker,
             nodes: connections.nodes.clone(),
+            bulk,
             leases,
             secrets: std::mem::take(&mut self.secrets),
             login: self.login.take(),
@@ -320,6 +322,23 @@ impl Change<'_> {
             return Err(unrecorded(report));
         }
         Failure::of_run(report.outcome, interrupted, report.reason.as_deref()).map_or(Ok(()), Err)
+    }
+}
+
+/// Connections of their own for the hosts that images are copied from and to: a large stream on the connection that
+/// holds a lease would stand in the way of its beats.
+async fn bulk(session: &Session, plan: &Plan) -> Result<BTreeMap<HostName, Node>, Failure> {
+    let copies = plan.steps().filter_map(|(_, host, step)| match &step.action {
+        Action::CopyImage { from, .. } => Some([host.clone(), from.clone()]),
+        _ => None,
+    });
+    let hosts: BTreeSet<HostName> = copies.flatten().collect();
+    let connections = session.connect(&hosts.into_iter().collect::<Vec<_>>()).await?;
+    match connections.failed.into_iter().next() {
+        None => Ok(connections.nodes),
+        Some((host, error)) => {
+            Err(Failure::refused(format!("{host}: a second connection, for copying: {error}; nothing was changed")))
+        }
     }
 }
 

@@ -35,6 +35,7 @@ mod releases_diff;
 mod releases_mark;
 mod releases_rm;
 mod releases_show;
+mod restart;
 mod retained;
 mod rollback;
 mod server;
@@ -86,6 +87,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Setup(args) => setup::run(global, args).await,
         Command::Deploy(args) => deploy::run(global, args).await,
         Command::Rollback(args) => rollback::run(global, args).await,
+        Command::Restart(args) => restart::run(global, args).await,
         Command::Releases(args) => releases::run(global, args).await,
         Command::Status(args) => status::run(global, args).await,
         Command::Prune(args) => prune::run(global, args).await,

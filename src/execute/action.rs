@@ -1,13 +1,15 @@
 //! Carries out one action on one host. No choices: what to do is in the action, what to expect too.
 
-use crate::effect::{Clock, EngineErrorKind, NewContainer, ProxyError, RegistryLogin, Target};
+use crate::effect::{Clock, EngineErrorKind, NewContainer, Node, ProxyError, RegistryLogin, Target};
 use crate::event::{Event, Sink};
+use crate::execute::copy::{self, Copying};
 use crate::execute::gate;
 use crate::execute::host::{NETWORK, RunHost, StepError};
+use crate::execute::record::Hosts;
 use crate::execute::{pull, record};
 use crate::fleet::{BackendName, STATE_VOLUME, label};
 use crate::name::{ContainerId, HostName, RoleName, RunId};
-use crate::plan::{Action, PlannedContainer, Ref, StepId};
+use crate::plan::{Action, PlannedContainer, Ref, SecretsFrom, StepId};
 use crate::release::{Fact, FingerprintKey};
 use crate::secret::Secret;
 use crate::spec::EdgeFile;
@@ -24,6 +26,10 @@ pub(super) struct Means<'a> {
     pub(super) key: &'a FingerprintKey,
     /// Contents of certificates and pages.
     pub(super) files: &'a BTreeMap<EdgeFile, Secret<String>>,
+    /// All hosts of the run: one may have the secrets that another one needs.
+    pub(super) hosts: &'a Hosts,
+    /// Connections of their own for what is large.
+    pub(super) bulk: &'a BTreeMap<HostName, Node>,
 }
 
 /// Does it. Returns something worth saying about it, if there is.
@@ -47,6 +53,9 @@ pub(super) async fn perform(
         Action::PutEdgeFiles { backend, files } => put_edge_files(means, host, backend, files).await?,
         Action::ForgetEdgeFiles { backend, files } => proxy.forget_files(backend, files).await?,
         Action::Pull { image, tag } => pull::pull(means, host, image, tag).await?,
+        Action::CopyImage { from, image, tag, size } => {
+            copy::copy(means, host, &Copying { from, image, tag, size: *size }).await?;
+        }
         Action::Tag { image, tag } => engine.tag(image, tag).await?,
         Action::SetRoute { backend } => proxy.set_route(backend).await?,
         Action::RemoveRoute { backend } => proxy.remove_route(backend).await?,
@@ -138,10 +147,14 @@ async fn put_edge_files(
 async fn create(means: &Means<'_>, host: &RunHost, planned: &PlannedContainer) -> Result<(), StepError> {
     let mut env: BTreeMap<String, Secret<String>> =
         planned.env.clear.iter().map(|(name, value)| (name.clone(), Secret::new(value.clone()))).collect();
-    for (variable, secret) in &planned.env.secret {
-        let value =
-            means.secrets.get(secret).ok_or_else(|| StepError::Moved(format!("secret `{secret}` has no value")))?;
-        env.insert(variable.clone(), value.clone());
+    match &planned.secrets_from {
+        Some(source) => env.extend(secrets_of(means, planned, source).await?),
+        None => {
+            for (variable, secret) in &planned.env.secret {
+                let missing = || StepError::Moved(format!("secret `{secret}` has no value"));
+                env.insert(variable.clone(), means.secrets.get(secret).ok_or_else(missing)?.clone());
+            }
+        }
     }
     env.extend(planned.extra_env.iter().map(|(name, value)| (name.clone(), Secret::new(value.clone()))));
     let container = NewContainer {
@@ -163,6 +176,34 @@ async fn create(means: &Means<'_>, host: &RunHost, planned: &PlannedContainer) -
     let id = host.node.engine.create(&container).await?;
     host.bind(Ref::Name(planned.name.clone()), id);
     Ok(())
+}
+
+/// The secrets of another host's container, in memory only; they must be those that the plan has seen the prints of.
+async fn secrets_of(
+    means: &Means<'_>,
+    planned: &PlannedContainer,
+    source: &SecretsFrom,
+) -> Result<BTreeMap<String, Secret<String>>, StepError> {
+    let gone =
+        || StepError::Moved(format!("{} is not connected, and has the secrets of {}", source.host, planned.name));
+    let engine = &means.hosts.get(&source.host).ok_or_else(gone)?.node.engine;
+    let named = |error| StepError::Copy { from: source.host.clone(), error };
+    let mut environment = engine.environment(&source.container).await.map_err(named)?;
+    environment.retain(|variable, _| planned.env.secret.contains_key(variable));
+    let prints = means.key.prints(&environment);
+    match planned
+        .env
+        .secret
+        .keys()
+        .find(|v| prints.get(*v).is_none_or(|p| planned.fingerprint.secrets.get(*v) != Some(p)))
+    {
+        None => Ok(environment),
+        Some(variable) => Err(StepError::Moved(format!(
+            "the value of {variable} in the container {} of {} is not the one that its label says",
+            source.container.short(),
+            source.host
+        ))),
+    }
 }
 
 async fn start(host: &RunHost, container: &Ref, else_like: Option<&str>) -> Result<Option<String>, StepError> {

@@ -5,7 +5,7 @@ use crate::event::Failure;
 use crate::execute::Leases;
 use crate::fleet::{Container, ContainerBrief, label};
 use crate::mask::Masker;
-use crate::name::{ContainerId, ImageRef, RoleName, RunId};
+use crate::name::{ContainerId, HostName, ImageRef, RoleName, RunId};
 use crate::plan::Ref;
 use crate::release::Fingerprint;
 use crate::secret::Secret;
@@ -38,6 +38,12 @@ pub(super) enum StepError {
         "the pull of {0} made no progress for two minutes: its registry does not answer, or the host's network is stuck"
     )]
     Stalled(ImageRef),
+    /// The host that an image is copied from cannot give it.
+    #[error("{from}: {error}")]
+    Copy { from: HostName, error: EngineError },
+    /// A copy stands still.
+    #[error("the copy of {tag} from {from} made no progress for two minutes: one of the two connections is stuck")]
+    CopyStalled { tag: ImageRef, from: HostName },
     /// The world is not what the plan expects.
     #[error("{0}")]
     Moved(String),

@@ -40,7 +40,7 @@ pub(super) struct LaneContext<'a> {
 impl LaneContext<'_> {
     /// Runs a lane. In a prepare or change stage the first failure ends it and stops all others.
     pub(super) async fn run(&self, host: &RunHost, kind: StageKind, place: (usize, usize), lane: &Lane) -> LaneResult {
-        let goes_on = matches!(kind, StageKind::Retire | StageKind::Prune);
+        let goes_on = matches!(kind, StageKind::Retire | StageKind::Retain | StageKind::Prune);
         let mut left_alone = Vec::new();
         let mut result = LaneResult::default();
         for (index, step) in lane.steps.iter().enumerate() {
@@ -73,10 +73,10 @@ impl LaneContext<'_> {
         result
     }
 
-    /// A gate changes nothing and a pull nothing that serves, so nobody has to wait for them once the run goes back.
+    /// A gate changes nothing and a pull or a copy nothing that serves, so nobody has to wait for them once the run goes back.
     /// Every other step is finished.
     async fn until_stopped(&self, host: &RunHost, id: StepId, action: &Action) -> Option<Ended> {
-        if !matches!(action, Action::Gate { .. } | Action::Pull { .. }) {
+        if !matches!(action, Action::Gate { .. } | Action::Pull { .. } | Action::CopyImage { .. }) {
             return Some(self.step(host, id, action).await);
         }
         tokio::select! {

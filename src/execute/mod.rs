@@ -1,6 +1,7 @@
 //! Runs a plan: lanes, gates, the way back, the proof. Never decides.
 
 mod action;
+mod copy;
 mod gate;
 mod hooks;
 mod host;

@@ -26,6 +26,8 @@ pub struct Run {
     pub plan: Plan,
     /// The hosts of [`Plan::hosts`], connected.
     pub nodes: BTreeMap<HostName, Node>,
+    /// Further connections for copying images between hosts; needed for those that [`Action::CopyImage`] names.
+    pub bulk: BTreeMap<HostName, Node>,
     /// Their leases.
     pub leases: Arc<Leases>,
     /// Values of the secrets that the plan names.
@@ -84,7 +86,7 @@ impl Run {
         let started = self.clock.elapsed();
         self.sink.emit(Event::Started { plan: Box::new(self.plan.clone()) });
         let hosts = self.hosts();
-        let means = self.means();
+        let means = self.means(&hosts);
         let report = match self.refuse() {
             Some(reason) => unchanged(reason),
             None => self.recorded(&hosts, &means).await,
@@ -101,7 +103,7 @@ impl Run {
         hosts.map(|(host, (node, dir))| (host.clone(), RunHost::new(node, dir))).collect()
     }
 
-    fn means(&self) -> Means<'_> {
+    fn means<'a>(&'a self, hosts: &'a Hosts) -> Means<'a> {
         Means {
             run: &self.plan.run,
             clock: &*self.clock,
@@ -110,6 +112,8 @@ impl Run {
             login: self.login.as_ref(),
             key: &self.key,
             files: &self.files,
+            hosts,
+            bulk: &self.bulk,
         }
     }
 
@@ -333,10 +337,11 @@ impl Progress {
                 self.failures.extend(failures);
             }
             StageKind::Retire => self.late.extend(failures),
-            StageKind::Prune => {
+            StageKind::Retain | StageKind::Prune => {
                 for (host, failure) in failures {
-                    self.unpruned = true;
-                    let message = format!("pruning: {}", failure.message);
+                    self.unpruned |= kind == StageKind::Prune;
+                    let what = if kind == StageKind::Prune { "pruning" } else { "bringing what is retained elsewhere" };
+                    let message = format!("{what}: {}", failure.message);
                     sink.emit(Event::Warning { host: Some(host.clone()), message: message.clone() });
                     self.warnings.push(format!("{host}: {message}"));
                 }

@@ -5,14 +5,14 @@ use crate::execute::host::{RunHost, StepError, describe};
 use crate::execute::record::Hosts;
 use crate::fleet::{BackendState, Container, Health, ServerRole, State};
 use crate::name::HostName;
-use crate::plan::Serving;
+use crate::plan::{MadeOf, Serving};
 use futures::future::join_all;
 use std::collections::BTreeMap;
 
 /// How much has to be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Proof {
-    /// What the run brought: running, routed, and healthy by the proxy.
+    /// What the run brought: running, routed, healthy by the proxy, and made of what the plan says.
     Brought,
     /// What served before: running and routed. Whether it was healthy is not this run's doing.
     Before,
@@ -87,7 +87,29 @@ async fn check(
             return Ok(Some(format!("{}: {why}", container.name)));
         }
     }
-    Ok((!runs(&container)).then(|| format!("{}: {}", container.name, describe(&container))))
+    if !runs(&container) {
+        return Ok(Some(format!("{}: {}", container.name, describe(&container))));
+    }
+    match &serving.made_of {
+        Some(expected) if proof == Proof::Brought => made_of(host, &container, expected).await,
+        _ => Ok(None),
+    }
+}
+
+/// Whether it is made of what the plan promised: the label that says from what and with which secrets, and the image's
+/// digest as the engine has it.
+async fn made_of(host: &RunHost, container: &Container, expected: &MadeOf) -> Result<Option<String>, StepError> {
+    let name = &container.name;
+    if container.fingerprint() != expected.fingerprint {
+        return Ok(Some(format!("{name} is not made from the specification that the plan says")));
+    }
+    if container.image_id == expected.image {
+        return Ok(None);
+    }
+    let image = host.node.engine.image(container.image_id.as_str()).await?;
+    let known = |digest: &String| digest.split_once('@').is_some_and(|(_, digest)| digest == expected.image.as_str());
+    let same = image.is_some_and(|image| image.digests.iter().any(known));
+    Ok((!same).then(|| format!("{name} runs the image {}, not {}", container.image_id, expected.image)))
 }
 
 /// A file says where a proxy would route; only one that runs does.

@@ -78,7 +78,12 @@ fn obstacle(view: &View<'_>, container: &Container, role: &RoleName) -> Option<O
 }
 
 /// Who holds one of these ports, other than the container itself or the one that serves the role (which stops first).
-fn held_port(view: &View<'_>, ports: &[PublishedPort], own: Option<&ContainerId>, role: &RoleName) -> Option<String> {
+pub(super) fn held_port(
+    view: &View<'_>,
+    ports: &[PublishedPort],
+    own: Option<&ContainerId>,
+    role: &RoleName,
+) -> Option<String> {
     let outgoing = view.serving.get(role).map(|c| &c.id);
     ports.iter().find_map(|published| {
         let port = published.host_port?;

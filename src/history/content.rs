@@ -66,7 +66,7 @@ fn root(by_run: &BTreeMap<&RunId, &Release>, start: &RunId) -> Content {
             Some((ReleaseKind::Rollback { current_config: true, .. }, _)) => break,
             Some((ReleaseKind::Rollback { of: Some(of), .. }, _)) => run = of,
             Some((ReleaseKind::Rollback { of: None, .. }, r)) => return Content::Version(r.version.clone()),
-            Some((ReleaseKind::Deploy | ReleaseKind::Adopted, _)) | None => break,
+            Some((ReleaseKind::Deploy | ReleaseKind::Restart { .. } | ReleaseKind::Adopted, _)) | None => break,
         }
     }
     Content::Run(run.clone())

@@ -23,8 +23,9 @@ impl History {
     ///
     /// A text is, in this order: exactly a version (its newest stable release, else its newest one); the number of a
     /// release, `v41` or `v43.2` for a twin; a label; the beginning of one version. A tag may look like a number (`v1`): then
-    /// the tag is meant, and `@1` is the release number. No text: the newest stable release whose content is older
-    /// than what serves, that no rollback or revert left, and that is complete in scope.
+    /// the tag is meant, and `@1` is the release number. No text: a rollback that is not complete in scope is finished;
+    /// else it is the newest stable release whose content is older than what serves, that no rollback or revert left, and
+    /// that is complete in scope.
     pub fn resolve(&self, text: Option<&str>, scope: &Scope) -> Result<Target<'_>, TargetError> {
         let Some(text) = text else { return self.default_target(scope) };
         let target = self.named(text)?;
@@ -88,6 +89,13 @@ impl History {
         let Some(current) = self.newest_serving(scope) else {
             return Err(TargetError::NothingServes { releases: self.newest(5) });
         };
+        if let Some(unfinished) = self.unfinished(scope) {
+            let gaps = gaps(unfinished, scope);
+            return match gaps.is_empty() {
+                true => Ok(Target { release: unfinished, notes: vec![self.finishes(unfinished)] }),
+                false => Err(self.incomplete(unfinished, gaps, scope)),
+            };
+        }
         let contents = Contents::of(&self.releases);
         let candidates: Vec<_> =
             self.releases.iter().rev().filter(|r| self.is_default(&contents, current, r)).collect();

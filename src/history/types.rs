@@ -1,5 +1,6 @@
 //! The merged history.
 
+use crate::history::Source;
 use crate::history::content::Contents;
 use crate::name::{ContainerId, Digest, HostName, ImageRef, Label, RoleName, RunId, Version};
 use crate::release::{Outcome, ReleaseKind, ReleaseRecord};
@@ -126,7 +127,7 @@ impl Availability {
     pub fn container(&self) -> Option<&ContainerId> {
         match self {
             Self::Serving(id) | Self::Restart(id) | Self::Remake { from: id, .. } => Some(id),
-            Self::FromRecord | Self::Missing { .. } => None,
+            Self::FromRecord | Self::Elsewhere(_) | Self::Missing { .. } => None,
         }
     }
 }
@@ -181,6 +182,8 @@ pub enum Availability {
     },
     /// There is no container, but image and record, and the role needs no secret: it can be made from the record.
     FromRecord,
+    /// Nothing of it is here, and another host can give it: only where [`History::supply`] was asked.
+    Elsewhere(Source),
     /// It cannot be brought back.
     Missing {
         /// Why.

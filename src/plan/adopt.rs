@@ -84,6 +84,7 @@ fn adoption(
         version: Some(version.clone()),
         release: Some(run.clone()),
         backend: None,
+        made_of: None,
     });
     Adoption { serving: serving.collect(), record }
 }

@@ -6,7 +6,7 @@ use crate::history::missing_lines;
 use crate::name::{HostName, RunId};
 use crate::plan::situation::Situation;
 use crate::plan::work::{HostWork, stage};
-use crate::plan::{Action, CatchUp, Plan, Request, Stage, StageKind, Step};
+use crate::plan::{Action, CatchUp, Plan, Request, Stage, StageKind, Step, Strategy};
 use crate::release::{Entry, Fact, ReleaseRecord, RunVerb};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,14 +16,14 @@ pub(super) fn release(
     situation: &Situation<'_>,
     verb: RunVerb,
     work: Vec<HostWork>,
-    waves: &[Vec<HostName>],
-    record: ReleaseRecord,
+    record: Option<ReleaseRecord>,
 ) -> Plan {
-    let plan = staged(situation, verb, work, waves);
+    let changing = work.iter().filter(|w| !w.change.is_empty()).map(|w| w.host.clone()).collect();
+    let plan = staged(situation, verb, work, &situation.waves(changing));
     let tidies = |step: &Step| matches!(step.action, Action::ForgetEdgeFiles { .. });
     let is_change = |s: &Stage| s.kind != StageKind::Prepare && !s.lanes.iter().flat_map(|l| &l.steps).all(tidies);
     let changes = plan.stages.iter().any(is_change);
-    Plan { release: Some(record).filter(|_| changes), adopted: situation.adopted.clone(), ..plan }
+    Plan { release: record.filter(|_| changes), adopted: situation.adopted.clone(), ..plan }
 }
 
 /// Prepare everywhere → change wave by wave → retire everywhere.
@@ -41,6 +41,7 @@ pub(super) fn staged(situation: &Situation<'_>, verb: RunVerb, work: Vec<HostWor
     }
     stages.extend(stage(StageKind::Retire, work.iter().map(|w| (w.host.clone(), w.retire.clone()))));
     Plan {
+        strategy: situation.strategy,
         before: work.iter().flat_map(|w| w.before.clone()).collect(),
         after: work.iter().flat_map(|w| w.after.clone()).collect(),
         stages,
@@ -58,6 +59,9 @@ pub(super) fn frame(config: &Config, fleet: &Fleet, request: &Request, verb: Run
         destination: config.destination.clone(),
         run: request.run.clone(),
         release: None,
+        strategy: Strategy::default(),
+        pulls: false,
+        inherited: None,
         adopted: Vec::new(),
         actor: request.actor.clone(),
         catch_up: catch_up(fleet),

@@ -1,7 +1,8 @@
 //! How one role goes over from one container to another on one host: the order of steps that everything rests on.
 //!
 //! Start-first: create → start → load → gate → switch, and in a later stage drain → stop of what served. Stop-first
-//! (the containers would want the same host port): what serves stops before the new one starts; the plan says so.
+//! (the containers would want the same host port, or it was asked for): what serves stops before the new one starts; the
+//! plan says so. Switch-first (only when it was asked for): the gate comes after the switch, and going back is a switch.
 
 use crate::effect::Backend;
 use crate::fleet::{BackendState, Container, ServerRole};
@@ -51,7 +52,7 @@ pub(super) struct Change<'a> {
     pub(super) leftovers: Vec<&'a Container>,
     pub(super) incoming: Incoming,
     /// The release that the incoming one will serve.
-    pub(super) release: RunId,
+    pub(super) release: Option<RunId>,
     pub(super) restart: RestartPolicy,
     pub(super) readiness_delay: u32,
     pub(super) stop_timeout: Option<u32>,
@@ -60,6 +61,8 @@ pub(super) struct Change<'a> {
     /// Seconds.
     pub(super) drain_timeout: u64,
     pub(super) stop_first: bool,
+    /// Whether it must be healthy before it is switched to.
+    pub(super) gate_first: bool,
     /// The host ports that the incoming one publishes.
     pub(super) host_ports: Vec<u16>,
 }
@@ -79,7 +82,14 @@ impl Change<'_> {
         }
         steps.extend(self.leftovers_to_stop(true));
         steps.extend(self.bring_up());
-        steps.push(self.switch());
+        let gate = plain(self.gate(self.incoming_ref(), self.port()));
+        // Only now may the engine bring it back by itself: before the gate a crash must stay visible, and a host that is
+        // rebooted must not start what never served. After the switch would be too late.
+        let restart = plain(Action::SetRestart { container: self.incoming_ref(), policy: self.restart });
+        match self.gate_first {
+            true => steps.extend([gate, restart, self.switch()]),
+            false => steps.extend([restart, self.switch(), gate]),
+        }
         steps
     }
 
@@ -196,7 +206,7 @@ impl Change<'_> {
         Some(Step { action: self.retire(old, self.retire_timeout(), true), undo })
     }
 
-    /// Create (or not) → start → load → gate → restart policy.
+    /// Create (or not) → start → load.
     fn bring_up(&self) -> Vec<Step> {
         let incoming = self.incoming_ref();
         let mut steps = Vec::new();
@@ -222,10 +232,6 @@ impl Change<'_> {
             let action = Action::Load { backend: backend.name.clone(), container: incoming.clone(), port: self.port() };
             steps.push(Step { action, undo });
         }
-        steps.push(plain(self.gate(incoming.clone(), self.port())));
-        // Only now may the engine bring it back by itself: before the gate a crash must stay visible, and a host that is
-        // rebooted must not start what never served. After the switch would be too late.
-        steps.push(plain(Action::SetRestart { container: incoming, policy: self.restart }));
         steps
     }
 
@@ -257,7 +263,7 @@ impl Change<'_> {
             port: self.port(),
             from,
             to: self.incoming_ref(),
-            release: Some(self.release.clone()),
+            release: self.release.clone(),
         };
         Step { action, undo: if self.stop_first { Vec::new() } else { self.undo_switch() } }
     }

@@ -2,7 +2,7 @@
 
 use crate::fleet::BackendName;
 use crate::name::{HostName, RoleName};
-use crate::plan::{Action, Plan, Ref, StageKind, StepId};
+use crate::plan::{Action, Plan, Ref, StageKind, StepId, Strategy};
 use crate::release::RunVerb;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -47,6 +47,8 @@ struct Checker<'a> {
     started: BTreeSet<(HostName, Ref)>,
     loaded: BTreeSet<(HostName, BackendName, Ref)>,
     created: BTreeSet<(HostName, Ref)>,
+    /// Switched to before its gate, as was asked for; the gate has to follow.
+    ungated: BTreeMap<(HostName, Ref), StepId>,
     violations: Vec<Violation>,
 }
 
@@ -60,6 +62,7 @@ impl<'a> Checker<'a> {
             started: BTreeSet::new(),
             loaded: BTreeSet::new(),
             created: BTreeSet::new(),
+            ungated: BTreeMap::new(),
             violations: Vec::new(),
         }
     }
@@ -73,7 +76,8 @@ impl<'a> Checker<'a> {
             StageKind::Prepare => 0,
             StageKind::Change => 1,
             StageKind::Retire => 2,
-            StageKind::Prune => 3,
+            StageKind::Retain => 3,
+            StageKind::Prune => 4,
         };
         let sorted = self.plan.stages.windows(2).all(|pair| rank(pair[0].kind) <= rank(pair[1].kind));
         if !sorted {
@@ -101,8 +105,11 @@ impl<'a> Checker<'a> {
 
     fn step(&mut self, id: StepId, host: &HostName, action: &Action) {
         match action {
-            Action::Pull { .. } if self.plan.verb == RunVerb::Rollback => self.broken(id, "a rollback pulls an image"),
             Action::Pull { .. } if self.plan.verb == RunVerb::Stop => self.broken(id, "a stop pulls an image"),
+            Action::Pull { .. } if self.plan.verb == RunVerb::Rollback && !self.plan.pulls => {
+                self.broken(id, "a rollback pulls an image");
+            }
+            Action::CopyImage { from, .. } if from == host => self.broken(id, "an image is copied to where it is"),
             Action::Create { container } => self.create(id, host, &container.name),
             Action::CreateLike { name, .. } => self.create(id, host, name),
             Action::Start { container, .. } => {
@@ -122,6 +129,7 @@ impl<'a> Checker<'a> {
                     self.broken(id, "a container is gated before it is started");
                 }
                 self.gated.insert((host.clone(), container.clone()));
+                self.ungated.remove(&(host.clone(), container.clone()));
             }
             Action::Switch { role, backend, from, to, .. } => {
                 self.switch(id, host, (role, backend.as_ref()), from.as_ref(), to);
@@ -160,8 +168,11 @@ impl<'a> Checker<'a> {
         if self.plan.stages[id.stage].kind != StageKind::Change {
             self.broken(id, "a switch outside of a change stage");
         }
-        if !self.gated.contains(&(host.clone(), to.clone())) {
-            self.broken(id, "a switch to a container that passed no gate");
+        let place = (host.clone(), to.clone());
+        match (self.gated.contains(&place), self.plan.strategy) {
+            (true, _) => {}
+            (false, Strategy::Immediate) => _ = self.ungated.insert(place, id),
+            (false, _) => self.broken(id, "a switch to a container that passed no gate"),
         }
         let checked = |backend: &BackendName| self.loaded.contains(&(host.clone(), backend.clone(), to.clone()));
         if !backend.is_none_or(checked) {
@@ -192,7 +203,7 @@ impl<'a> Checker<'a> {
             self.broken(id, "a container that serves is stopped");
         }
         let stage = self.plan.stages[id.stage].kind;
-        if stage == StageKind::Prepare || stage == StageKind::Prune {
+        if !matches!(stage, StageKind::Change | StageKind::Retire) {
             self.broken(id, "a container is stopped outside of the stages for it");
         }
         let ends = matches!(
@@ -227,6 +238,9 @@ impl<'a> Checker<'a> {
     }
 
     fn promises(&mut self) {
+        for id in std::mem::take(&mut self.ungated).into_values() {
+            self.broken(id, "a switch to a container that passes no gate afterwards");
+        }
         let broken: Vec<_> = self
             .plan
             .after

@@ -7,8 +7,8 @@ use crate::plan::change::Incoming;
 use crate::plan::situation::{Now, Situation};
 use crate::plan::work::HostWork;
 use crate::plan::{
-    Action, DeployRequest, Plan, PlannedContainer, Refusal, Step, assemble, edge, groups, mark, names, preflight,
-    prepare, prune,
+    Action, DeployRequest, MadeOf, Plan, PlannedContainer, Refusal, Step, Strategy, assemble, edge, groups, leftovers,
+    mark, names, preflight, prepare, prune, retain,
 };
 use crate::release::{Fingerprint, ReleaseKind, ReleaseRecord, ReleasedRole, RunVerb, SCHEMA};
 
@@ -23,15 +23,19 @@ pub fn deploy(config: &Config, fleet: &Fleet, request: &DeployRequest) -> Result
     let mut notes = preflight::check(config, fleet, &request.request, verbs)?;
     secrets_are_known(config, request)?;
     let verb = if request.setup { RunVerb::Setup } else { RunVerb::Deploy };
-    let situation = Situation::of(config, fleet, &request.request);
+    let situation = Situation::of(config, fleet, &request.request, Strategy::Rolling);
     let label = request.request.label.as_ref();
     label.map_or(Ok(()), |label| mark::label_is_free(&situation.history, label))?;
     let mut plan = Planner { situation: &situation, request, verb, kind: ReleaseKind::Deploy }.plan()?;
     if let Some(label) = label.filter(|_| plan.release.is_none()) {
         notes.push(format!("no release is made, so none is called {label}: `windlass releases label` does that"));
     }
+    notes.extend(leftovers::hosts(&situation).filter(|_| !plan.is_empty()));
     notes.append(&mut plan.notes);
     plan.notes = notes;
+    if request.copy {
+        retain::append(&mut plan, &situation)?;
+    }
     prune::append(&mut plan, config, fleet, &situation.history, request.request.at);
     Ok(plan)
 }
@@ -63,14 +67,10 @@ struct Planner<'a> {
 
 impl Planner<'_> {
     fn plan(&self) -> Result<Plan, Refusal> {
-        let config = self.situation.config;
         let work = self.hosts().iter().map(|host| self.host(host)).collect::<Result<Vec<_>, _>>()?;
-        let changed: Vec<_> = work.iter().filter(|w| !w.change.is_empty()).map(|w| w.host.clone()).collect();
-        let waves = match self.verb {
-            RunVerb::Rollback => vec![changed],
-            _ => groups::of(&changed, &config.boot, groups::all_hosts(config)),
-        };
-        Ok(assemble::release(self.situation, self.verb, work, &waves, self.record()))
+        // What only stops roles that are configured no more makes no release: nothing would ever serve it.
+        let changes = self.verb == RunVerb::Rollback || work.iter().any(|w| !w.change.is_empty());
+        Ok(assemble::release(self.situation, self.verb, work, changes.then(|| self.record())))
     }
 
     /// The reachable hosts in scope, in boot order.
@@ -111,11 +111,16 @@ impl Planner<'_> {
                 work.after.push(now.serving);
                 continue;
             }
+            let made_of = MadeOf { image: identity.clone(), fingerprint: Some(target.clone()) };
             let spec = expanded(host, facts, role, &mut work.notes)?;
             let container = self.container(host, facts, role, &spec, role_host, target);
-            let incoming = Incoming::Create(Box::new(container));
-            let change = self.situation.change(facts, &role.name, &role.spec, incoming, &now);
-            work.go_over(&change, &now, &self.request.version, &self.request.request.run);
+            let incoming = (Incoming::Create(Box::new(container)), Some(self.request.request.run.clone()));
+            let change = self.situation.change(facts, (&role.name, &role.spec), incoming, &now);
+            work.go_over(&change, &now, Some(self.request.version.clone()), Some(made_of));
+        }
+        match self.verb {
+            RunVerb::Rollback => leftovers::name(self.situation, &mut work, facts),
+            _ => leftovers::end(self.situation, &mut work, facts),
         }
         if !work.change.is_empty() {
             work.prepare.extend(image.map(|action| Step { action, undo: Vec::new() }));
@@ -187,6 +192,7 @@ impl Planner<'_> {
             extra_env: names::kamal_env(id, &name, host),
             hostname: names::hostname(host, run),
             spec: spec.clone(),
+            secrets_from: None,
             fingerprint,
             name,
         }

@@ -6,7 +6,10 @@ mod change;
 mod check;
 mod deploy;
 mod edge;
+mod end_role;
 mod groups;
+mod inherit;
+mod leftovers;
 mod mark;
 mod names;
 mod one_off;
@@ -15,9 +18,14 @@ mod prepare;
 mod proxy;
 mod prune;
 mod refusal;
+mod remake;
 mod remove;
 mod request;
+mod restart;
+mod retain;
 mod rollback;
+mod rollback_record;
+mod rollback_refusal;
 mod situation;
 mod start;
 mod stop;
@@ -29,6 +37,7 @@ mod work;
 
 pub use check::{Violation, check};
 pub use deploy::deploy;
+pub use inherit::Inherited;
 pub use mark::mark;
 pub use one_off::{IDENTITY, OneOff, OneOffRequest, one_off};
 pub use preflight::not_acted_on;
@@ -38,9 +47,10 @@ pub use prune::prune;
 pub use refusal::{Refusal, RefusalKind};
 pub use remove::remove;
 pub use request::{
-    DeployRequest, MarkRequest, Marking, ProxyRequest, ProxyWork, PruneRequest, RemoveRequest, Request,
-    RollbackRequest, Scope, WantedEdge,
+    DeployRequest, MarkRequest, Marking, ProxyRequest, ProxyWork, PruneRequest, RemoveRequest, Request, RestartRequest,
+    RollbackRequest, Scope, Strategy, WantedEdge,
 };
+pub use restart::restart;
 pub use rollback::rollback;
 pub use start::start;
 pub use stop::{stop, stop_stale};

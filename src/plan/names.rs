@@ -17,9 +17,15 @@ pub(super) struct Identity<'a> {
 
 /// Kamal's name where it is free, else with `_r<release>`, else with `_r<release>_<n>`. Nothing is ever renamed.
 pub(super) fn free_name(id: Identity<'_>, facts: &HostFacts, release: u32) -> String {
+    free_name_beside(id, facts, release, &[])
+}
+
+/// The same beside containers that the plan makes.
+pub(super) fn free_name_beside(id: Identity<'_>, facts: &HostFacts, release: u32, planned: &[&str]) -> String {
     let destination = id.destination.map(|d| format!("-{d}")).unwrap_or_default();
     let base = format!("{}-{}{destination}-{}", id.service, id.role, id.version);
-    let taken: BTreeSet<&str> = facts.all_containers.iter().map(|c| c.name.as_str()).collect();
+    let taken: BTreeSet<&str> =
+        facts.all_containers.iter().map(|c| c.name.as_str()).chain(planned.iter().copied()).collect();
     let with_release = std::iter::once(base.clone()).chain(std::iter::once(format!("{base}_r{release}")));
     let numbered = (2..).map(|n| format!("{base}_r{release}_{n}"));
     with_release.chain(numbered).find(|name| !taken.contains(name.as_str())).unwrap_or(base)

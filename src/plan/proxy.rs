@@ -8,7 +8,8 @@ use crate::name::{HostName, ImageRef};
 use crate::plan::situation::Situation;
 use crate::plan::work::HostWork;
 use crate::plan::{
-    Action, Plan, ProxyRequest, ProxyWork, Ref, Refusal, Serving, Step, assemble, edge, groups, preflight, prepare,
+    Action, Plan, ProxyRequest, ProxyWork, Ref, Refusal, Serving, Step, Strategy, assemble, edge, groups, preflight,
+    prepare,
 };
 use crate::release::RunVerb;
 use crate::spec::Edge;
@@ -19,7 +20,7 @@ use crate::spec::Edge;
 /// A [`Refusal`] when a host cannot be used, or when the change would take something away that is in use.
 pub fn proxy(config: &Config, fleet: &Fleet, request: &ProxyRequest) -> Result<Plan, Refusal> {
     let mut notes = preflight::check(config, fleet, &request.request, &[VerbKind::Connect])?;
-    let situation = Situation::of(config, fleet, &request.request);
+    let situation = Situation::of(config, fleet, &request.request, Strategy::default());
     let planner = Planner { config, fleet, request, situation: &situation };
     planner.refuse_to_remove()?;
     let mut work = Vec::new();

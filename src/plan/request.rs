@@ -1,10 +1,12 @@
 //! What a user asks for, with everything that a plan may not look up itself: who, when, which run, which digest.
 
+use crate::history::Help;
 use crate::name::{Digest, HostName, ImageRef, Label, RoleName, RunId, Version};
 use crate::release::FingerprintKey;
 use crate::secret::Secret;
 use crate::spec::{Certificate, Maintenance};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Which part of the fleet: what `--hosts` and `--roles` leave.
@@ -63,8 +65,25 @@ pub struct DeployRequest {
     pub image: ImageRef,
     /// What the registry says the tag is. `None`: no registry has it, and every host must hold the image already.
     pub digest: Option<Digest>,
+    /// `--copy`: hosts that lack what retention keeps elsewhere get it from there.
+    pub copy: bool,
     /// `windlass setup`: prepares hosts even where nothing is to be deployed.
     pub setup: bool,
+}
+
+/// How a release goes over the fleet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    /// All hosts at once, and each starts what comes, waits until it is healthy, and switches.
+    #[default]
+    Together,
+    /// The same in the groups of a deploy: `boot.limit`, else one host first and then all the others.
+    Rolling,
+    /// All hosts at once, and each switches as soon as the container runs. Health is waited for after the switch.
+    Immediate,
+    /// All hosts at once, and on each what serves stops before anything else starts.
+    Recreate,
 }
 
 /// `windlass rollback`.
@@ -76,6 +95,21 @@ pub struct RollbackRequest {
     pub target: Option<String>,
     /// `--config current`: today's configuration around the old image.
     pub current_config: bool,
+    /// `--strategy`.
+    pub strategy: Strategy,
+    /// `--copy`, `--pull`: where what a host lacks may come from.
+    pub help: Help,
+}
+
+/// `windlass restart`.
+#[derive(Debug, Clone)]
+pub struct RestartRequest {
+    /// Common part.
+    pub request: Request,
+    /// What serves stops first, everywhere, without a drain.
+    pub force: bool,
+    /// Today's secret values, which makes it a release.
+    pub secrets: bool,
 }
 
 /// `windlass proxy …`, `windlass app maintenance` and `windlass app live`.

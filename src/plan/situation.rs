@@ -3,12 +3,12 @@
 use crate::config::Config;
 use crate::effect::Backend;
 use crate::fleet::{BackendName, Container, Fleet, HostFacts};
-use crate::history::{self, History};
-use crate::name::{HostName, RoleName, Version};
+use crate::history::{self, Help, History};
+use crate::name::{Digest, HostName, RoleName, RunId, Version};
 use crate::plan::change::{Change, Incoming, Outgoing};
 use crate::plan::edge::{self, EdgeChange};
 use crate::plan::names::Identity;
-use crate::plan::{Adoption, Ref, Request, Serving, adopt};
+use crate::plan::{Adoption, MadeOf, Ref, Request, Serving, Strategy, adopt, groups};
 use crate::spec::{Edge, RoleSpec, Route};
 
 /// The fleet as it was found, the configuration, and what is asked for.
@@ -21,6 +21,7 @@ pub(super) struct Situation<'a> {
     pub(super) adopted: Vec<Adoption>,
     /// The number of the release that the plan makes.
     pub(super) number: u32,
+    pub(super) strategy: Strategy,
 }
 
 /// What serves a role on a host before the run.
@@ -32,11 +33,36 @@ pub(super) struct Now<'f> {
 }
 
 impl<'a> Situation<'a> {
-    pub(super) fn of(config: &'a Config, fleet: &'a Fleet, request: &'a Request) -> Self {
+    pub(super) fn of(config: &'a Config, fleet: &'a Fleet, request: &'a Request, strategy: Strategy) -> Self {
         let history = history_of(config, fleet);
         let adopted = adopt::adoptions(config, fleet, &history, request);
         let number = history.next_number().saturating_add(u32::try_from(adopted.len()).unwrap_or(u32::MAX));
-        Self { config, fleet, request, history, adopted, number }
+        Self { config, fleet, request, history, adopted, number, strategy }
+    }
+
+    /// Takes into account what hosts that lack something could get.
+    pub(super) fn supply(&mut self, help: Help) {
+        if help != Help::default() {
+            let roles = self.config.roles.iter().map(|role| (role.name.clone(), role.hosts.clone())).collect();
+            let service = (&self.config.service, self.config.destination.as_ref());
+            self.history.supply(self.fleet, service, &roles, help);
+        }
+    }
+
+    /// The hosts that change together, group after group.
+    pub(super) fn waves(&self, changing: Vec<HostName>) -> Vec<Vec<HostName>> {
+        match self.strategy {
+            Strategy::Rolling => groups::of(&changing, &self.config.boot, groups::all_hosts(self.config)),
+            Strategy::Together | Strategy::Immediate | Strategy::Recreate => vec![changing],
+        }
+    }
+
+    /// What a container that is there is made of, by the digest of a release if its image is known by that one.
+    pub(super) fn made_of(&self, facts: &HostFacts, container: &Container, digest: Option<&Digest>) -> MadeOf {
+        let image = facts.images.iter().find(|i| i.id == container.image_id);
+        let known = |digest: &&Digest| image.is_some_and(|i| i.digests.iter().any(|d| d.ends_with(digest.as_str())));
+        let image = digest.filter(known).unwrap_or(&container.image_id).clone();
+        MadeOf { image, fingerprint: container.fingerprint() }
     }
 
     /// The backend that routes to a role.
@@ -64,6 +90,7 @@ impl<'a> Situation<'a> {
             version: container.and_then(Container::version),
             release: just_adopted.or_else(recorded),
             backend: proxied.then(|| self.backend(role)),
+            made_of: None,
         };
         Now { serving, container, leftovers: history::leftovers(facts, service, destination, role) }
     }
@@ -88,13 +115,12 @@ impl<'a> Situation<'a> {
         EdgeChange { situation: self, role: role.clone(), state, now, wanted }
     }
 
-    /// A change of a role on a host to `incoming`, made from `spec`.
+    /// A change of a role on a host to `incoming`, made from `spec`, which serves `release` from then on.
     pub(super) fn change<'f>(
         &self,
         facts: &'f HostFacts,
-        role: &RoleName,
-        spec: &RoleSpec,
-        incoming: Incoming,
+        (role, spec): (&RoleName, &RoleSpec),
+        (incoming, release): (Incoming, Option<RunId>),
         now: &Now<'f>,
     ) -> Change<'f> {
         let edge = self.edge(facts, role);
@@ -105,12 +131,13 @@ impl<'a> Situation<'a> {
             role: role.clone(),
             backend: spec.route.as_ref().map(wanted),
             backend_now: edge.state.map(|state| (self.as_backend(role, &state.route, &state.edge), state)),
-            stop_first: now.container.is_some_and(holds),
+            stop_first: now.container.is_some_and(|c| self.strategy == Strategy::Recreate || holds(c)),
+            gate_first: self.strategy != Strategy::Immediate,
             host_ports: wants,
             outgoing: now.container.map(|container| Outgoing { container, release: now.serving.release.clone() }),
             leftovers: now.leftovers.clone(),
             incoming,
-            release: self.request.run.clone(),
+            release,
             restart: spec.restart,
             readiness_delay: spec.readiness_delay,
             stop_timeout: spec.stop_timeout,

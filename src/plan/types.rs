@@ -5,7 +5,8 @@
 
 use crate::effect::{Backend, ProxySettings};
 use crate::fleet::BackendName;
-use crate::name::{ContainerId, Destination, HostName, ImageRef, RoleName, RunId, ServiceName, Version};
+use crate::name::{ContainerId, Destination, Digest, HostName, ImageRef, RoleName, RunId, ServiceName, Version};
+use crate::plan::{Inherited, Strategy};
 use crate::release::{Entry, Fingerprint, Mark, ReleaseRecord, RunVerb};
 use crate::spec::{EdgeFile, Env, RestartPolicy, RoleSpec};
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,15 @@ pub struct Plan {
     pub run: RunId,
     /// The release that it makes; none for a prune, or when there is nothing to do.
     pub release: Option<ReleaseRecord>,
+    /// How it goes over the fleet.
+    #[serde(default)]
+    pub strategy: Strategy,
+    /// Whether a rollback may pull what a host lacks (`--pull`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pulls: bool,
+    /// What a rollback takes from the release and what from today's configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inherited: Option<Inherited>,
     /// What was found serving and no journal knows: recorded as releases of their own before anything changes.
     pub adopted: Vec<Adoption>,
     /// Who, `name@machine`.
@@ -79,6 +89,18 @@ pub struct Serving {
     pub release: Option<RunId>,
     /// The backend that routes to it, for a proxied role.
     pub backend: Option<BackendName>,
+    /// What it must be found made of, where the plan brings it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_of: Option<MadeOf>,
+}
+
+/// What tells one container's content from another's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MadeOf {
+    /// Its image: the digest that its registry knows it by, else its id on the host.
+    pub image: Digest,
+    /// The value of its label `windlass.spec`; `None` for one that windlass did not make.
+    pub fingerprint: Option<Fingerprint>,
 }
 
 /// A release that is recorded because it was found serving.
@@ -122,6 +144,8 @@ pub enum StageKind {
     /// The point of no return is passed: what served before is drained and stopped. A failure is reported (exit 6)
     /// and goes on.
     Retire,
+    /// Hosts that joined get what retention keeps elsewhere. A failure is a warning.
+    Retain,
     /// What retention does not keep is removed. A failure is a warning.
     Prune,
 }
@@ -132,6 +156,7 @@ impl fmt::Display for StageKind {
             Self::Prepare => "prepare",
             Self::Change => "change",
             Self::Retire => "retire",
+            Self::Retain => "retain",
             Self::Prune => "prune",
         })
     }
@@ -232,6 +257,17 @@ pub enum Action {
         image: ImageRef,
         /// `repository:version`.
         tag: ImageRef,
+    },
+    /// Copies an image from another host and tags it. Expects it to have the same id afterwards.
+    CopyImage {
+        /// The host that has it.
+        from: HostName,
+        /// Its id there.
+        image: Digest,
+        /// `repository:version`.
+        tag: ImageRef,
+        /// Bytes, as the engine that has it says.
+        size: u64,
     },
     /// Tags an image that the host has (so that a pull is not needed).
     Tag {
@@ -427,4 +463,16 @@ pub struct PlannedContainer {
     pub extra_env: BTreeMap<String, String>,
     /// First part of the host name inside (Kamal's rule).
     pub hostname: String,
+    /// Another host's container whose environment has the values of the secrets; `None`: the run knows them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secrets_from: Option<SecretsFrom>,
+}
+
+/// A container that holds the secrets which another one is to get. They go through memory only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretsFrom {
+    /// Its host.
+    pub host: HostName,
+    /// The container.
+    pub container: ContainerId,
 }

@@ -42,6 +42,7 @@ pub fn describe(action: &Action) -> String {
         Action::PutEdgeFiles { backend, files } => format!("put {} of {backend} there", edge_files(files)),
         Action::ForgetEdgeFiles { backend, files } => format!("remove the old {} of {backend}", edge_files(files)),
         Action::Pull { tag, .. } => format!("pull {tag}"),
+        Action::CopyImage { from, tag, .. } => format!("copy {tag} from {from}"),
         Action::Tag { tag, .. } => format!("tag {tag}"),
         Action::SetRoute { backend } => format!("route {}", backend.name),
         Action::RemoveRoute { backend } => format!("remove route {backend}"),

@@ -1,10 +1,9 @@
 //! What is to be done on one host, before it becomes lanes of stages.
 
-use crate::name::RunId;
 use crate::name::{HostName, Version};
 use crate::plan::change::Change;
 use crate::plan::situation::Now;
-use crate::plan::{Lane, Serving, Stage, StageKind, Step};
+use crate::plan::{Action, Lane, MadeOf, Serving, Stage, StageKind, Step};
 
 /// One host's share of a plan.
 pub(super) struct HostWork {
@@ -30,20 +29,36 @@ impl HostWork {
         }
     }
 
-    /// A role goes over, and serves `version` as the release `run` from then on.
-    pub(super) fn go_over(&mut self, change: &Change<'_>, now: &Now<'_>, version: &Version, run: &RunId) {
+    /// One more thing that the host needs beforehand; several roles may need the same.
+    pub(super) fn prepare_with(&mut self, action: Option<Action>) {
+        let steps = action.into_iter().map(|action| Step { action, undo: Vec::new() });
+        let new: Vec<_> = steps.filter(|step| !self.prepare.contains(step)).collect();
+        self.prepare.extend(new);
+    }
+
+    /// A role goes over, and serves `version` from then on.
+    pub(super) fn go_over(
+        &mut self,
+        change: &Change<'_>,
+        now: &Now<'_>,
+        version: Option<Version>,
+        made_of: Option<MadeOf>,
+    ) {
         if change.stop_first {
-            self.notes.push(format!(
-                "role {} publishes host ports: what serves stops before the new one starts, with a gap in between",
-                change.role
-            ));
+            let why = if change.host_ports.is_empty() { "" } else { " publishes host ports" };
+            let gap = "what serves stops before the new one starts, with a gap in between";
+            self.notes.push(format!("role {}{why}: {gap}", change.role));
+        }
+        if !change.gate_first {
+            self.notes.push(format!("role {}: requests go over before it is known to be healthy", change.role));
         }
         self.change.extend(change.steps());
         self.retire.extend(change.retire_steps());
         self.after.push(Serving {
             container: Some(change.incoming_ref()),
-            version: Some(version.clone()),
-            release: Some(run.clone()),
+            version,
+            release: change.release.clone(),
+            made_of,
             ..now.serving.clone()
         });
     }

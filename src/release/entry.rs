@@ -102,6 +102,7 @@ pub enum RunVerb {
     Setup,
     Deploy,
     Rollback,
+    Restart,
     Prune,
     Label,
     Pin,

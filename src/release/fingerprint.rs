@@ -39,6 +39,11 @@ impl FingerprintKey {
         self.0.expose()
     }
 
+    /// The prints of these variables' values.
+    pub fn prints(&self, values: &BTreeMap<String, Secret<String>>) -> BTreeMap<String, String> {
+        values.iter().map(|(variable, value)| (variable.clone(), self.print(variable, value.expose()))).collect()
+    }
+
     fn print(&self, variable: &str, value: &str) -> String {
         let mut mac = Hmac::<Sha256>::new_from_slice(self.0.expose())
             .unwrap_or_else(|_| unreachable!("HMAC takes any key length"));

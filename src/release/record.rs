@@ -61,6 +61,12 @@ pub enum ReleaseKind {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         current_config: bool,
     },
+    /// `windlass restart --secrets`: the same image and specification with new secret values.
+    Restart {
+        /// The release that served.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        of: Option<RunId>,
+    },
     /// Found serving at first contact.
     Adopted,
 }

@@ -21,6 +21,7 @@ pub fn plan(plan: &Plan) -> String {
     let hosts: BTreeSet<_> = plan.steps().map(|(_, host, _)| host).collect();
     if !plan.is_empty() {
         serving(&mut out, plan, &hosts);
+        inherited(&mut out, plan);
         stages(&mut out, plan);
     }
     notes(&mut out, plan);
@@ -52,6 +53,15 @@ fn serving(out: &mut String, plan: &Plan, hosts: &BTreeSet<&HostName>) {
     };
     line("now", &plan.before);
     line("then", &plan.after);
+}
+
+/// What a rollback takes from where.
+fn inherited(out: &mut String, plan: &Plan) {
+    let Some(inherited) = &plan.inherited else { return };
+    let version = plan.release.as_ref().map_or("the release", |r| r.version.short());
+    for (from, what) in [(version, &inherited.release), ("today's configuration", &inherited.config)] {
+        let _ = writeln!(out, "  from {from}: {}", what.join(", "));
+    }
 }
 
 /// What serves, with the hosts on which it is the same, in the order of the roles.

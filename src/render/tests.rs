@@ -4,7 +4,7 @@ use crate::event::{Event, Failure, Sink};
 use crate::fleet::BackendName;
 use crate::mask::Masker;
 use crate::name::{ContainerId, HostName};
-use crate::plan::{Action, Gate, Lane, Plan, Ref, Serving, Stage, StageKind, Step, StepId};
+use crate::plan::{Action, Gate, Lane, Plan, Ref, Serving, Stage, StageKind, Step, StepId, Strategy};
 use crate::release::{Outcome, ReleaseKind, ReleaseRecord, RunVerb};
 use crate::render::{Board, Screen, Verbosity, plan, summary};
 use crate::secret::Secret;
@@ -31,6 +31,7 @@ fn serving(n: usize, container: Ref, version: &str) -> Serving {
         version: Some(version.parse().unwrap()),
         release: None,
         backend: Some(backend()),
+        made_of: None,
     }
 }
 
@@ -77,6 +78,9 @@ fn deploy(hosts: usize) -> Plan {
         destination: None,
         run: run.clone(),
         actor: "ann@laptop".to_string(),
+        strategy: Strategy::Rolling,
+        inherited: None,
+        pulls: false,
         release: Some(ReleaseRecord {
             schema: 1,
             run,

@@ -10,6 +10,7 @@ pub fn verb(verb: RunVerb) -> &'static str {
         RunVerb::Setup => "setup",
         RunVerb::Deploy => "deploy",
         RunVerb::Rollback => "rollback",
+        RunVerb::Restart => "restart",
         RunVerb::Prune => "prune",
         RunVerb::Label => "label",
         RunVerb::Pin => "pin",
@@ -35,6 +36,7 @@ pub fn stage(kind: StageKind) -> &'static str {
         StageKind::Prepare => "prepare",
         StageKind::Change => "change",
         StageKind::Retire => "retire",
+        StageKind::Retain => "retain",
         StageKind::Prune => "prune",
     }
 }
@@ -55,6 +57,7 @@ pub fn kind(kind: &ReleaseKind) -> &'static str {
     match kind {
         ReleaseKind::Deploy => "deploy",
         ReleaseKind::Rollback { .. } => "rollback",
+        ReleaseKind::Restart { .. } => "restart",
         ReleaseKind::Adopted => "adopted",
     }
 }
@@ -77,6 +80,7 @@ pub fn action(plan: &Plan, host: &HostName, action: &Action) -> String {
         Action::PutEdgeFiles { backend, files } => format!("put {} of {backend} there", edge_files(files)),
         Action::ForgetEdgeFiles { backend, files } => format!("remove the old {} of {backend}", edge_files(files)),
         Action::Pull { tag, .. } => format!("pull {tag}"),
+        Action::CopyImage { from, tag, .. } => format!("copy {tag} from {from}"),
         Action::Tag { tag, .. } => format!("tag the image {tag}"),
         Action::SetRoute { backend } => format!("set the route of {}", backend.name),
         Action::RemoveRoute { backend } => format!("remove the route of {backend}"),
@@ -126,6 +130,7 @@ pub fn is_slow(action: &Action) -> bool {
     matches!(
         action,
         Action::Pull { .. }
+            | Action::CopyImage { .. }
             | Action::Gate { .. }
             | Action::Drain { .. }
             | Action::Retire { .. }

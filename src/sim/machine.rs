@@ -132,6 +132,15 @@ impl Machine {
         }
     }
 
+    /// Becomes a new machine. What requests got from the old one stays known.
+    pub(super) fn replace(&mut self, now: Duration) {
+        self.break_connections();
+        let fresh = Self::new(self.name.clone(), self.seed);
+        let (generation, made) = (self.generation, self.made);
+        let availability = std::mem::take(&mut self.availability);
+        *self = Self { generation, made, availability, past: now, ..fresh };
+    }
+
     /// An id that no container of the fleet has.
     pub(super) fn next_id(&mut self) -> ContainerId {
         self.made += 1;

@@ -59,6 +59,11 @@ impl SimFleet {
         self.machine(host, |machine, _| machine.break_connections());
     }
 
+    /// Another machine takes a host's place: the same name, the same way there, and nothing on it.
+    pub fn replace(&self, host: &str) {
+        self.machine(host, |machine, now| machine.replace(now));
+    }
+
     /// The leases on a host are lost, as if it had been silent for too long; everything else goes on.
     pub fn lose_leases(&self, host: &str) {
         self.machine(host, |machine, _| machine.leases.lose_all());

@@ -11,12 +11,12 @@ use windlass::effect::{Clock, Connector};
 use windlass::event::Event;
 use windlass::execute::{LeasePlan, Leases, NoHooks, Run, RunReport};
 use windlass::fleet::{Fleet, Holder};
-use windlass::history::History;
+use windlass::history::{Help, History};
 use windlass::name::{HostName, RoleName};
 use windlass::observe::{self, Connections};
 use windlass::plan::{
     self, DeployRequest, MarkRequest, Marking, Plan, ProxyRequest, ProxyWork, PruneRequest, Refusal, RemoveRequest,
-    Request, RollbackRequest, Scope, WantedEdge,
+    Request, RestartRequest, RollbackRequest, Scope, Strategy, WantedEdge,
 };
 use windlass::release::FingerprintKey;
 use windlass::secret::Secret;
@@ -39,6 +39,10 @@ pub struct Operator {
     pub cancel: CancellationToken,
     /// Ctrl-C at the first event that this is true of.
     pub interrupt_at: Option<fn(&Event) -> bool>,
+    /// Changes the plan before it is carried out, as a planner with a fault would.
+    pub tamper: Option<fn(&mut Plan)>,
+    /// What `--hosts` leaves.
+    pub only: Option<Vec<&'static str>>,
     runs: Mutex<u64>,
 }
 
@@ -172,6 +176,8 @@ impl Operator {
             events: Arc::default(),
             cancel: CancellationToken::new(),
             interrupt_at: None,
+            tamper: None,
+            only: None,
             runs: Mutex::new(0),
         }
     }
@@ -189,7 +195,10 @@ impl Operator {
             message: None,
             label: None,
             scope: Scope {
-                hosts: self.config.hosts.keys().cloned().collect(),
+                hosts: match &self.only {
+                    Some(only) => only.iter().map(|h| name(h)).collect(),
+                    None => self.config.hosts.keys().cloned().collect(),
+                },
                 roles: self.config.roles.iter().map(|r| r.name.clone()).collect(),
             },
             skip_unreachable: false,
@@ -234,17 +243,21 @@ impl Operator {
         let leases = Arc::new(leases.unwrap_or_else(|e| panic!("lease: {e}")));
         let fleet = observe::observe(&connections, &self.config.service, None, &*clock).await;
         let (secrets, key) = (request.secrets.clone(), request.key.clone());
-        let plan = match plan(&fleet, request) {
+        let mut plan = match plan(&fleet, request) {
             Err(refusal) => return Ended::Refused(refusal),
             Ok(plan) if plan.is_empty() => return Ended::NothingToDo,
             Ok(plan) => plan,
         };
+        if let Some(tamper) = self.tamper {
+            tamper(&mut plan);
+        }
         assert_eq!(plan::check(&plan), [], "{}", text(&plan));
         let events = self.events.clone();
         let (interrupt, interrupt_at) = (self.cancel.clone(), self.interrupt_at);
         let run = Run {
             plan,
             nodes: connections.nodes.clone(),
+            bulk: self.connect().await.nodes,
             leases: leases.clone(),
             secrets,
             login: None,
@@ -269,6 +282,11 @@ impl Operator {
     }
 
     pub async fn deploy(&self, version: &str) -> Ended {
+        self.deploy_with(version, false).await
+    }
+
+    /// A deploy, with `--copy` or without.
+    pub async fn deploy_with(&self, version: &str, copy: bool) -> Ended {
         let tag = format!("registry.example.com/app:{version}");
         let connections = self.connect().await;
         let engine = connections.nodes.values().next().map(|node| node.engine.clone());
@@ -277,7 +295,8 @@ impl Operator {
             None => None,
         };
         self.carry_out(self.request(), |fleet, request| {
-            let request = DeployRequest { request, version: name(version), image: name(&tag), digest, setup: false };
+            let request =
+                DeployRequest { request, version: name(version), image: name(&tag), digest, copy, setup: false };
             plan::deploy(&self.config, fleet, &request)
         })
         .await
@@ -288,9 +307,28 @@ impl Operator {
     }
 
     pub async fn rollback_with(&self, target: Option<&str>, current_config: bool) -> Ended {
+        self.rollback_as(target, |request| request.current_config = current_config).await
+    }
+
+    /// A rollback with its options.
+    pub async fn rollback_as(&self, target: Option<&str>, options: impl Fn(&mut RollbackRequest)) -> Ended {
         self.carry_out(self.request(), |fleet, request| {
-            let request = RollbackRequest { request, target: target.map(str::to_string), current_config };
+            let mut request = RollbackRequest {
+                request,
+                target: target.map(str::to_string),
+                current_config: false,
+                strategy: Strategy::Together,
+                help: Help::default(),
+            };
+            options(&mut request);
             plan::rollback(&self.config, fleet, &request)
+        })
+        .await
+    }
+
+    pub async fn restart(&self, force: bool, secrets: bool) -> Ended {
+        self.carry_out(self.request(), |fleet, request| {
+            plan::restart(&self.config, fleet, &RestartRequest { request, force, secrets })
         })
         .await
     }

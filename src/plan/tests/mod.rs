@@ -8,9 +8,10 @@ mod start_stop;
 
 use crate::config::{Boot, Config, HostAddress, ProxyRun, Registry, Retain, Role, RoleHost, Ssh};
 use crate::fleet::Fleet;
+use crate::history::Help;
 use crate::history::testing::{World, at, digest, name, spec};
 use crate::name::RunId;
-use crate::plan::{DeployRequest, Plan, Request, RollbackRequest, Scope, StageKind, check, describe};
+use crate::plan::{DeployRequest, Plan, Request, RollbackRequest, Scope, StageKind, Strategy, check, describe};
 use crate::release::FingerprintKey;
 use crate::secret::Secret;
 use std::collections::BTreeMap;
@@ -83,12 +84,19 @@ pub(super) fn deploy_request(world: &World, version: &str) -> DeployRequest {
         version: name(version),
         image: name(&format!("acme/app:{version}")),
         digest: Some(digest(version)),
+        copy: false,
         setup: false,
     }
 }
 
 pub(super) fn rollback_request(world: &World, target: Option<&str>) -> RollbackRequest {
-    RollbackRequest { request: request(world), target: target.map(str::to_string), current_config: false }
+    RollbackRequest {
+        request: request(world),
+        target: target.map(str::to_string),
+        current_config: false,
+        strategy: Strategy::Together,
+        help: Help::default(),
+    }
 }
 
 /// The world as it is after `setup`: state recorded, proxy running, key written.
@@ -119,6 +127,7 @@ pub(super) fn text(plan: &Plan) -> String {
             StageKind::Prepare => "prepare",
             StageKind::Change => "change",
             StageKind::Retire => "retire",
+            StageKind::Retain => "retain",
             StageKind::Prune => "prune",
         };
         for lane in &stage.lanes {

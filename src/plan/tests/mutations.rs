@@ -2,7 +2,7 @@
 
 use super::{config, deploy_request, ready, rollback_request, text};
 use crate::history::testing::{Ends, World, name};
-use crate::plan::{Action, Plan, StageKind, Step, check, deploy, rollback};
+use crate::plan::{Action, Plan, RollbackRequest, StageKind, Step, Strategy, check, deploy, rollback};
 
 fn good() -> (World, Plan) {
     let mut world = World::new(&["a", "b"], &["web"]);
@@ -100,4 +100,18 @@ fn replacing_a_proxy_on_the_way() {
         stage.lanes.iter_mut().for_each(|lane| lane.steps.insert(0, replace.clone()));
     }
     refused(&plan, "two hosts are replaced at once");
+}
+
+#[test]
+fn switching_before_the_gate_without_being_asked_to_or_without_a_gate_at_all() {
+    let mut world = World::new(&["a"], &["web"]);
+    world.deploy("v1", Ends::Well);
+    world.deploy("v2", Ends::Well);
+    let request = RollbackRequest { strategy: Strategy::Immediate, ..rollback_request(&world, None) };
+    let plan = rollback(&config(&world), &ready(&world), &request).unwrap();
+    assert_eq!(check(&plan), []);
+    refused(&Plan { strategy: Strategy::Together, ..plan.clone() }, "passed no gate");
+    let mut without = plan;
+    change(&mut without).retain(|s| !matches!(s.action, Action::Gate { .. }));
+    refused(&without, "passes no gate afterwards");
 }
