@@ -257,7 +257,7 @@ async fn a_deploy_stops_roles_that_are_configured_no_more_and_a_rollback_only_na
         notes.iter().any(|n| n.contains("v1 had roles that are not configured any more: admin, jobs")),
         "{notes:?}"
     );
-    assert_eq!(operator.world.container("a", "app-jobs-v2").state.is_running(), true, "a rollback leaves it alone");
+    assert!(operator.world.container("a", "app-jobs-v2").state.is_running(), "a rollback leaves it alone");
 
     operator.deploy("v3").await.report();
     let plan = plan(&operator);
@@ -301,7 +301,8 @@ async fn what_serves_must_be_made_of_what_the_plan_promises() {
             .filter_map(|s| s.made_of.as_mut())
             .for_each(|m| m.fingerprint = Some("0123456789abcdef".parse().unwrap()));
     };
-    let tampers: [(fn(&mut Plan), &str); 2] =
+    type Tamper = fn(&mut Plan);
+    let tampers: [(Tamper, &str); 2] =
         [(other_image, "runs the image"), (other_spec, "not made from the specification")];
     for (tamper, words) in tampers {
         let mut operator = two_releases(&["a", "b"], &["web"]).await;

@@ -26,7 +26,9 @@ pub const COMMANDS: &[&str] = &[
     "releases",
     "remove",
     "revisions",
+    "restart",
     "rollback",
+    "rollout",
     "secrets",
     "server",
     "setup",
@@ -36,7 +38,8 @@ pub const COMMANDS: &[&str] = &[
 ];
 
 /// The global options that take a value: it is no command.
-pub const OPTIONS_WITH_VALUE: &[&str] = &["-c", "--config-file", "-d", "--destination", "--hosts", "--roles"];
+pub const OPTIONS_WITH_VALUE: &[&str] =
+    &["-c", "--config-file", "-d", "--destination", "--hosts", "--roles", "--tag", "--region"];
 
 /// Reads and checks the aliases.
 pub(super) fn resolve(root: &Section, found: &mut Findings) -> BTreeMap<String, String> {

@@ -8,8 +8,8 @@ use super::error::{failed, new};
 use super::transport::{Dial, connect};
 use super::{archive, image_archive, lines, network, process, registry};
 use crate::effect::{
-    Archive, ConnectError, ConnectErrorKind, Engine, EngineError, EngineErrorKind, ExecCommand, ImageArchive, LogLine,
-    LogsRequest, NewContainer, Process, PullProgress, RegistryLogin, ResolvedImage, Volume, WindowSize,
+    Archive, ConnectError, ConnectErrorKind, Engine, EngineError, EngineErrorKind, ExecCommand, LogLine, LogsRequest,
+    NewContainer, Process, PullProgress, RegistryLogin, ResolvedImage, Volume, WindowSize,
 };
 use crate::fleet::{Container, ContainerBrief, EngineInfo, Image};
 use crate::name::{ContainerId, ImageRef};
@@ -270,11 +270,11 @@ impl Engine for DockerEngine {
         gone_is_fine(result)
     }
 
-    async fn save(&self, image: &str) -> Result<ImageArchive, EngineError> {
+    async fn save(&self, image: &str) -> Result<Archive, EngineError> {
         image_archive::save(&self.docker, &self.api, image).await
     }
 
-    async fn load(&self, archive: ImageArchive) -> Result<(), EngineError> {
+    async fn load(&self, archive: Archive) -> Result<(), EngineError> {
         image_archive::load(&self.docker, archive).await
     }
 

@@ -2,11 +2,12 @@
 
 use super::api::Api;
 use super::error::failed;
-use crate::effect::{EngineError, ImageArchive};
+use crate::effect::{Archive, EngineError};
 use bollard::Docker;
 use bollard::query_parameters::ImportImageOptions;
 use futures::StreamExt;
 use serde_json::Value;
+use std::io;
 use std::time::Duration;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -14,16 +15,16 @@ use tokio_util::task::AbortOnDropHandle;
 const LOAD_DEADLINE: Duration = Duration::from_secs(6 * 3600);
 
 /// The archive of one image.
-pub(super) async fn save(docker: &Docker, api: &Api, image: &str) -> Result<ImageArchive, EngineError> {
+pub(super) async fn save(docker: &Docker, api: &Api, image: &str) -> Result<Archive, EngineError> {
     let what = format!("read the image {image}");
     // bollard's stream cannot say "no such image" before its first item.
     api.get::<Value>(&what, &format!("/images/{image}/json")).await?;
     let pieces = docker.export_image(image);
-    Ok(pieces.map(move |piece| piece.map_err(|e| failed(&what, e))).boxed())
+    Ok(pieces.map(move |piece| piece.map_err(|e| io::Error::other(failed(&what, e).message))).boxed())
 }
 
 /// Loads an archive. The call runs in a task of its own, which ends with its caller.
-pub(super) async fn load(docker: &Docker, archive: ImageArchive) -> Result<(), EngineError> {
+pub(super) async fn load(docker: &Docker, archive: Archive) -> Result<(), EngineError> {
     let what = "load an image";
     let patient = docker.clone().with_timeout(LOAD_DEADLINE);
     let task = tokio::spawn(async move {

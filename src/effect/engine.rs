@@ -104,11 +104,11 @@ pub trait Engine: Send + Sync {
 
     /// An image with all its layers as a tar archive (`docker save`), in pieces as the engine makes them. Whoever reads
     /// slowly slows the engine down: nothing is held back in memory. By its id it carries no tags.
-    async fn save(&self, image: &str) -> Result<ImageArchive, EngineError>;
+    async fn save(&self, image: &str) -> Result<Archive, EngineError>;
 
     /// Takes such an archive in (`docker load`). One that ends early is an error, and leaves no image. The engine knows
     /// no registry's digest of what came this way; its id is the same as where it was saved.
-    async fn load(&self, archive: ImageArchive) -> Result<(), EngineError>;
+    async fn load(&self, archive: Archive) -> Result<(), EngineError>;
 
     /// Names of all networks.
     async fn networks(&self) -> Result<BTreeSet<String>, EngineError>;
@@ -125,9 +125,6 @@ pub trait Engine: Send + Sync {
 
 /// A tar archive as it arrives.
 pub type Archive = BoxStream<'static, std::io::Result<Bytes>>;
-
-/// An archive of images, in pieces.
-pub type ImageArchive = BoxStream<'static, Result<Bytes, EngineError>>;
 
 /// A container to be created.
 #[derive(Debug, Clone)]

@@ -16,8 +16,8 @@ pub use archive::ArchivedFile;
 pub use clock::Clock;
 pub use connect::{ConnectError, ConnectErrorKind, Connector, Node};
 pub use engine::{
-    Archive, Engine, EngineError, EngineErrorKind, ImageArchive, LogLine, LogStream, LogsRequest, NewContainer,
-    PullProgress, RegistryLogin, ResolvedImage, Volume,
+    Archive, Engine, EngineError, EngineErrorKind, LogLine, LogStream, LogsRequest, NewContainer, PullProgress,
+    RegistryLogin, ResolvedImage, Volume,
 };
 pub use host::{FileSet, Host, HostError, HostProbe, Lease, LeaseError, LeaseRequest};
 pub use process::{ExecCommand, Exit, HostCommand, Process, ProcessError, ProcessEvent, Terminal, WindowSize};

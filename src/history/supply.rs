@@ -100,7 +100,7 @@ struct Wanted<'a> {
 impl Wanted<'_> {
     fn from(&self, fleet: &Fleet, release: &Release, help: Help) -> Option<Availability> {
         let secrets: BTreeSet<String> = self.spec.env_for(&self.host.tags).secret.into_keys().collect();
-        let sources: Vec<_> = release.available.iter().filter_map(|(host, _)| self.at(fleet, release, host)).collect();
+        let sources: Vec<_> = release.available.keys().filter_map(|host| self.at(fleet, release, host)).collect();
         let knows = |source: &&(Source, BTreeSet<String>)| source.1.is_superset(&secrets);
         let able: Vec<_> = sources.iter().filter(knows).collect();
         let has_image = |source: &Source| self.facts.images.iter().any(|i| i.id == source.image);

@@ -105,11 +105,11 @@ impl<'a> Checker<'a> {
 
     fn step(&mut self, id: StepId, host: &HostName, action: &Action) {
         match action {
-            Action::Pull { .. } if self.plan.verb == RunVerb::Stop => self.broken(id, "a stop pulls an image"),
             Action::Pull { .. } if self.plan.verb == RunVerb::Rollback && !self.plan.pulls => {
                 self.broken(id, "a rollback pulls an image");
             }
             Action::CopyImage { from, .. } if from == host => self.broken(id, "an image is copied to where it is"),
+            Action::Pull { .. } if self.plan.verb == RunVerb::Stop => self.broken(id, "a stop pulls an image"),
             Action::Create { container } => self.create(id, host, &container.name),
             Action::CreateLike { name, .. } => self.create(id, host, name),
             Action::Start { container, .. } => {

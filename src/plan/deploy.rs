@@ -2,7 +2,7 @@
 
 use crate::config::{Config, Role, RoleHost, VerbKind};
 use crate::fleet::{BackendName, Fleet, Health, HostFacts, State};
-use crate::name::{Digest, HostName, ImageRef, RunId};
+use crate::name::{Digest, HostName, ImageRef, RoleName, RunId};
 use crate::plan::change::Incoming;
 use crate::plan::situation::{Now, Situation};
 use crate::plan::work::HostWork;
@@ -111,8 +111,8 @@ impl Planner<'_> {
                 work.after.push(now.serving);
                 continue;
             }
+            let spec = expanded(host, facts, (&role.name, &role.spec), &mut work.notes)?;
             let made_of = MadeOf { image: identity.clone(), fingerprint: Some(target.clone()) };
-            let spec = expanded(host, facts, role, &mut work.notes)?;
             let container = self.container(host, facts, role, &spec, role_host, target);
             let incoming = (Incoming::Create(Box::new(container)), Some(self.request.request.run.clone()));
             let change = self.situation.change(facts, (&role.name, &role.spec), incoming, &now);
@@ -230,19 +230,24 @@ impl Planner<'_> {
     }
 }
 
-/// The role's specification with what this host's shell makes of its words.
-fn expanded(host: &HostName, facts: &HostFacts, role: &Role, notes: &mut Vec<String>) -> Result<RoleSpec, Refusal> {
-    let sources = role.spec.shell_sources();
+/// A role's specification with what this host's shell makes of its words.
+pub(super) fn expanded(
+    host: &HostName,
+    facts: &HostFacts,
+    (role, spec): (&RoleName, &RoleSpec),
+    notes: &mut Vec<String>,
+) -> Result<RoleSpec, Refusal> {
+    let sources = spec.shell_sources();
     if sources.is_empty() {
-        return Ok(role.spec.clone());
+        return Ok(spec.clone());
     }
-    let spec = role.spec.expanded(&facts.expansions).map_err(|why| {
-        Refusal::new(format!("role {} on {host}: {why}", role.name))
+    let expanded = spec.expanded(&facts.expansions).map_err(|why| {
+        Refusal::new(format!("role {role} on {host}: {why}"))
             .hint("write the value itself, or set what it needs in the login's environment there")
     })?;
     let sources: Vec<_> = sources.iter().map(String::as_str).collect();
-    notes.push(format!("role {}: the shell of each host expanded {}", role.name, sources.join(", ")));
-    Ok(spec)
+    notes.push(format!("role {role}: the shell of each host expanded {}", sources.join(", ")));
+    Ok(expanded)
 }
 
 fn image_is_nowhere(host: &HostName, image: &ImageRef) -> Refusal {

@@ -4,6 +4,7 @@ use crate::config::Role;
 use crate::fleet::{HostFacts, Image};
 use crate::history::{Release, Source};
 use crate::name::{Digest, HostName, ImageRef, RunId};
+use crate::plan::deploy::expanded;
 use crate::plan::situation::Situation;
 use crate::plan::{Action, PlannedContainer, Refusal, SecretsFrom, Step, names};
 use crate::release::Fingerprint;
@@ -85,7 +86,12 @@ impl Remake<'_> {
     }
 
     /// The container, with its secrets from `source`; without one it has none.
-    pub(super) fn container(self, supply: &Supply, source: Option<&Source>) -> PlannedContainer {
+    pub(super) fn container(
+        self,
+        supply: &Supply,
+        source: Option<&Source>,
+        notes: &mut Vec<String>,
+    ) -> Result<PlannedContainer, Refusal> {
         let request = self.situation.request;
         let of_host = |h: &&RoleHost| h.name == *self.host;
         let tags = self.role.hosts.iter().find(of_host).map(|h| h.tags.clone()).unwrap_or_default();
@@ -102,7 +108,9 @@ impl Remake<'_> {
         }
         let id = self.situation.identity(&self.role.name, &self.target.version);
         let has_secrets = !env.secret.is_empty();
-        PlannedContainer {
+        // The fingerprint is of the words, as in a deploy; the container gets what this host's shell makes of them.
+        let spec = expanded(self.host, self.facts, (&self.role.name, self.spec), notes)?;
+        Ok(PlannedContainer {
             role: self.role.name.clone(),
             version: self.target.version.clone(),
             image: supply.image.clone(),
@@ -112,11 +120,11 @@ impl Remake<'_> {
             secrets_from: source
                 .filter(|_| has_secrets)
                 .map(|s| SecretsFrom { host: s.host.clone(), container: s.container.clone() }),
-            spec: self.spec.clone(),
-            env,
+            env: spec.env_for(&tags),
+            spec,
             fingerprint,
             name: self.name,
-        }
+        })
     }
 }
 

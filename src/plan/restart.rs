@@ -5,6 +5,7 @@ use crate::fleet::{Container, Fleet, HostFacts};
 use crate::history::Release;
 use crate::name::HostName;
 use crate::plan::change::Incoming;
+use crate::plan::deploy::expanded;
 use crate::plan::situation::{Now, Situation};
 use crate::plan::work::HostWork;
 use crate::plan::{
@@ -129,7 +130,10 @@ impl<'a> Restart<'a> {
         let request = &self.request.request;
         let record = recorded(release)?;
         let unknown = || no_record(release);
-        let Some(released) = record.roles.get(&role.name) else { return Ok(work.after.push(now.serving.clone())) };
+        let Some(released) = record.roles.get(&role.name) else {
+            work.after.push(now.serving.clone());
+            return Ok(());
+        };
         let mut spec = released.spec.clone().ok_or_else(unknown)?;
         spec.route = role.spec.route.clone().map(|today| match &spec.route {
             Some(then) => crate::spec::Route { app_port: then.app_port, check: then.check.clone(), ..today },
@@ -143,6 +147,7 @@ impl<'a> Restart<'a> {
         let Some(image) = now.container.map(|c| c.image_id.clone()) else { return Ok(()) };
         let identity = record.digest.clone().unwrap_or_else(|| image.clone());
         let fingerprint = Fingerprint::of(&spec, &identity, &env, &request.secrets, &request.key);
+        let here = expanded(&work.host, facts, (&role.name, &spec), &mut work.notes)?;
         let id = self.situation.identity(&role.name, &release.version);
         let name = names::free_name(id, facts, self.situation.number);
         let container = PlannedContainer {
@@ -153,9 +158,9 @@ impl<'a> Restart<'a> {
             extra_env: names::kamal_env(id, &name, &work.host),
             hostname: names::hostname(&work.host, &request.run),
             secrets_from: None,
-            spec: spec.clone(),
+            env: here.env_for(&role_host.tags),
+            spec: here,
             fingerprint: fingerprint.clone(),
-            env,
             name,
         };
         let incoming = (Incoming::Create(Box::new(container)), Some(request.run.clone()));

@@ -117,7 +117,7 @@ impl Joining<'_> {
         let (situation, host, facts) = (self.supplied, self.host, self.facts);
         let remake = Remake { situation, target: release, host, facts, role, spec, run, name };
         let supply = remake.image_from(source, false)?;
-        let container = Box::new(remake.container(&supply, Some(source)));
+        let container = Box::new(remake.container(&supply, Some(source), &mut Vec::new())?);
         Ok(supply.step.into_iter().chain([Action::Create { container }]).collect())
     }
 }

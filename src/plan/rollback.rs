@@ -176,7 +176,7 @@ impl Rollback<'_> {
                 let remake = Remake { situation, target, host: &host, facts, role, spec: &spec, run, name };
                 let supply = remake.image_here(self.request.help.pull)?;
                 identity = Some(supply.identity.clone());
-                let container = remake.container(&supply, None);
+                let container = remake.container(&supply, None, &mut work.notes)?;
                 work.prepare_with(supply.step);
                 Incoming::Create(Box::new(container))
             }
@@ -185,7 +185,7 @@ impl Rollback<'_> {
                 let remake = Remake { situation, target, host: &host, facts, role, spec: &spec, run, name };
                 let supply = remake.image_from(source, self.request.help.pull)?;
                 identity = Some(supply.identity.clone());
-                let container = remake.container(&supply, Some(source));
+                let container = remake.container(&supply, Some(source), &mut work.notes)?;
                 work.prepare_with(supply.step);
                 Incoming::Create(Box::new(container))
             }

@@ -10,9 +10,7 @@ use crate::plan::names;
 use crate::plan::situation::{Now, Situation};
 use crate::plan::stop::{roles_on, to_start};
 use crate::plan::work::HostWork;
-use crate::plan::{
-    Action, Gate, Plan, Ref, Refusal, Request, Serving, Step, Strategy, assemble, groups, preflight, prepare,
-};
+use crate::plan::{Action, Gate, Plan, Ref, Refusal, Request, Serving, Step, assemble, groups, preflight, prepare};
 use crate::release::RunVerb;
 use crate::spec::Edge;
 
@@ -22,7 +20,7 @@ use crate::spec::Edge;
 /// A [`Refusal`] when a host cannot be reached, is locked, or has nothing that could be started.
 pub fn start(config: &Config, fleet: &Fleet, request: &Request) -> Result<Plan, Refusal> {
     let mut notes = preflight::check(config, fleet, request, &[])?;
-    let situation = Situation::of(config, fleet, request, Strategy::Together);
+    let situation = Situation::of(config, fleet, request, crate::plan::Strategy::default());
     let mut work = Vec::new();
     for host in groups::in_boot_order(config).into_iter().filter(|h| request.scope.hosts.contains(h)) {
         let Some(facts) = fleet.facts(&host) else { continue };

@@ -7,7 +7,7 @@ use crate::history;
 use crate::name::HostName;
 use crate::plan::situation::{Now, Situation};
 use crate::plan::work::HostWork;
-use crate::plan::{Action, Plan, Ref, Refusal, Request, Serving, Step, Strategy, assemble, groups, preflight};
+use crate::plan::{Action, Plan, Ref, Refusal, Request, Serving, Step, assemble, groups, preflight};
 use crate::release::RunVerb;
 
 /// Plans a stop of what is in scope.
@@ -34,7 +34,7 @@ enum Stop {
 
 fn plan(config: &Config, fleet: &Fleet, request: &Request, what: Stop) -> Result<Plan, Refusal> {
     let mut notes = preflight::check(config, fleet, request, &[])?;
-    let mut situation = Situation::of(config, fleet, request, Strategy::Together);
+    let mut situation = Situation::of(config, fleet, request, crate::plan::Strategy::default());
     if what == Stop::Stale {
         // What serves is not touched, so nothing has to be known of it afterwards.
         situation.adopted.clear();

@@ -119,7 +119,7 @@ pub(crate) async fn a_load_whose_source_fails_is_an_error(world: &dyn World) {
     let node = world.node().await;
     let reference = pulled(world, &node, &world.unhealthy_image()).await;
     let id = node.engine.image(&reference).await.unwrap().expect("it was pulled").id;
-    let lost = windlass::effect::EngineError { kind: EngineErrorKind::Disconnected, message: "it broke".to_string() };
+    let lost = std::io::Error::other("it broke");
     let archive = node.engine.save(id.as_str()).await.unwrap();
     let broken = archive.take(1).chain(futures::stream::iter([Err(lost)])).boxed();
     assert!(node.engine.load(broken).await.is_err(), "what broke off is not taken for whole");

@@ -9,8 +9,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc;
 use windlass::effect::{
-    Archive, Engine, EngineError, EngineErrorKind, ExecCommand, ImageArchive, LogLine, LogStream, LogsRequest,
-    NewContainer, PullProgress, RegistryLogin, ResolvedImage, Volume, WindowSize,
+    Archive, Engine, EngineError, EngineErrorKind, ExecCommand, LogLine, LogStream, LogsRequest, NewContainer,
+    PullProgress, RegistryLogin, ResolvedImage, Volume, WindowSize,
 };
 use windlass::fleet::{Container, ContainerBrief, EngineInfo, Health, Image, State};
 use windlass::name::{ContainerId, Digest, ImageRef};
@@ -290,11 +290,11 @@ impl Engine for LocalEngine {
         unused("remove_image")
     }
 
-    async fn save(&self, _: &str) -> Result<ImageArchive, EngineError> {
+    async fn save(&self, _: &str) -> Result<Archive, EngineError> {
         unused("save")
     }
 
-    async fn load(&self, _: ImageArchive) -> Result<(), EngineError> {
+    async fn load(&self, _: Archive) -> Result<(), EngineError> {
         unused("load")
     }
 

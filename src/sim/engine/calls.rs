@@ -2,8 +2,8 @@
 
 use super::{archive, image_archive, logs, processes};
 use crate::effect::{
-    Archive, Engine, EngineError, EngineErrorKind, ExecCommand, ImageArchive, LogLine, LogsRequest, NewContainer,
-    Process, PullProgress, RegistryLogin, ResolvedImage, Volume, WindowSize,
+    Archive, Engine, EngineError, EngineErrorKind, ExecCommand, LogLine, LogsRequest, NewContainer, Process,
+    PullProgress, RegistryLogin, ResolvedImage, Volume, WindowSize,
 };
 use crate::fleet::{Container, ContainerBrief, EngineInfo, Image};
 use crate::name::{ContainerId, ImageRef};
@@ -235,12 +235,12 @@ impl Engine for SimEngine {
         self.call(mutates("engine.remove_image"), reference, |at| at.machine.remove_image(reference)).await
     }
 
-    async fn save(&self, image: &str) -> Result<ImageArchive, EngineError> {
+    async fn save(&self, image: &str) -> Result<Archive, EngineError> {
         let connection = self.connection.clone();
         self.call(reads("engine.save"), image, |at| image_archive::save(connection, at, image)).await
     }
 
-    async fn load(&self, archive: ImageArchive) -> Result<(), EngineError> {
+    async fn load(&self, archive: Archive) -> Result<(), EngineError> {
         let sent = image_archive::Sent::read(archive).await?;
         let begin = |at: &mut At<'_>| Ok((sent.content(at)?, at.now + at.registry.pull_time));
         let (content, done_at) = self.call(mutates("engine.load"), sent.id(), begin).await?;

@@ -1,7 +1,7 @@
 //! Images as archives: a line that says which, and as many bytes as the image has.
 
 use super::images::no_such_image;
-use crate::effect::{EngineError, EngineErrorKind, ImageArchive};
+use crate::effect::{Archive, EngineError, EngineErrorKind};
 use crate::name::Digest;
 use crate::sim::call::{At, SimConnection};
 use crate::sim::life::error;
@@ -13,7 +13,7 @@ use futures::stream::{self, StreamExt};
 const PIECE: u64 = 1 << 20;
 
 /// The archive of an image, for as long as the connection it is read on lives.
-pub(super) fn save(connection: SimConnection, at: &mut At<'_>, image: &str) -> Result<ImageArchive, EngineError> {
+pub(super) fn save(connection: SimConnection, at: &mut At<'_>, image: &str) -> Result<Archive, EngineError> {
     let id = at.machine.find_image(image).ok_or_else(|| no_such_image(image))?;
     let size = at.registry.built(&id).map_or(0, |content| content.behaviour.size);
     let pieces = (0..size.div_ceil(PIECE)).map(move |i| zeros(PIECE.min(size - i * PIECE)));
@@ -21,7 +21,7 @@ pub(super) fn save(connection: SimConnection, at: &mut At<'_>, image: &str) -> R
     let read = move |piece| {
         let broken =
             connection.look(|machine, _| machine.generation != connection.generation || !machine.engine_runs());
-        let lost = || error(EngineErrorKind::Disconnected, "the connection was lost while the image was read");
+        let lost = || std::io::Error::other("the connection was lost while the image was read");
         if broken { Err(lost()) } else { Ok(piece) }
     };
     Ok(stream::iter(all).map(read).boxed())
@@ -39,7 +39,7 @@ pub(super) struct Sent {
 
 impl Sent {
     /// Reads an archive to its end. An error of its source is an error of the load.
-    pub(super) async fn read(mut archive: ImageArchive) -> Result<Self, EngineError> {
+    pub(super) async fn read(mut archive: Archive) -> Result<Self, EngineError> {
         let (mut head, mut length) = (Vec::new(), 0);
         while let Some(piece) = archive.next().await {
             let piece = piece.map_err(|e| error(EngineErrorKind::Other, format!("load an image: {e}")))?;
