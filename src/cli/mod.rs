@@ -44,6 +44,7 @@ mod setup;
 mod signals;
 mod status;
 mod status_host;
+mod take_over;
 mod terminal;
 mod version;
 mod wire;

@@ -39,6 +39,19 @@ pub trait Proxy: Send + Sync {
     /// Removes files of a backend that its route does not name any more; those it names stay.
     async fn forget_files(&self, backend: &BackendName, files: &[EdgeFile]) -> Result<(), ProxyError>;
 
+    /// Makes everything ready for a start while another program has the ports: files with these routes in force, a trial
+    /// on the network without any port, in which every target must pass its check, and a container that is not started
+    /// (and has no restart policy). The answer is that container. Refused while the proxy runs.
+    async fn stand_by(
+        &self,
+        settings: &ProxySettings,
+        routes: &[(Backend, Target)],
+        deadline: Duration,
+    ) -> Result<ContainerId, ProxyError>;
+
+    /// Removes a proxy that does not run, and these routes of its files. Fine where there is nothing of it.
+    async fn stand_down(&self, backends: &[BackendName]) -> Result<(), ProxyError>;
+
     /// Makes a backend's route known, or changes it. What it routes to stays. Nothing happens when it is so already.
     async fn set_route(&self, backend: &Backend) -> Result<(), ProxyError>;
 

@@ -1,15 +1,15 @@
 //! Carries out one action on one host. No choices: what to do is in the action, what to expect too.
 
-use crate::effect::{Clock, EngineErrorKind, NewContainer, Node, ProxyError, RegistryLogin, Target};
+use crate::effect::{Clock, EngineErrorKind, NewContainer, Node, ProxyError, ProxySettings, RegistryLogin, Target};
 use crate::event::{Event, Sink};
 use crate::execute::copy::{self, Copying};
 use crate::execute::gate;
 use crate::execute::host::{NETWORK, RunHost, StepError};
 use crate::execute::record::Hosts;
-use crate::execute::{pull, record};
-use crate::fleet::{BackendName, STATE_VOLUME, label};
+use crate::execute::{kamal_state, pull, record, swap};
+use crate::fleet::{BackendName, PROXY, STATE_VOLUME, label};
 use crate::name::{ContainerId, HostName, RoleName, RunId};
-use crate::plan::{Action, PlannedContainer, Ref, SecretsFrom, StepId};
+use crate::plan::{Action, PlannedContainer, Ref, SecretsFrom, StandbyRoute, StepId};
 use crate::release::{Fact, FingerprintKey};
 use crate::secret::Secret;
 use crate::spec::EdgeFile;
@@ -52,6 +52,10 @@ pub(super) async fn perform(
         Action::RemoveProxy { keep_files } => proxy.remove(*keep_files).await?,
         Action::PutEdgeFiles { backend, files } => put_edge_files(means, host, backend, files).await?,
         Action::ForgetEdgeFiles { backend, files } => proxy.forget_files(backend, files).await?,
+        Action::StandBy { settings, routes, deadline } => stand_by(host, settings, routes, *deadline).await?,
+        Action::StandDown { backends } => proxy.stand_down(backends).await?,
+        Action::PointKamalProxy { container, targets } => kamal_state::point(host, container, targets).await?,
+        Action::SwapProxy(swap) => return swap::swap(means, host, swap).await,
         Action::Pull { image, tag } => pull::pull(means, host, image, tag).await?,
         Action::CopyImage { from, image, tag, size } => {
             copy::copy(means, host, &Copying { from, image, tag, size: *size }).await?;
@@ -204,6 +208,21 @@ async fn secrets_of(
             source.host
         ))),
     }
+}
+
+async fn stand_by(
+    host: &RunHost,
+    settings: &ProxySettings,
+    routes: &[StandbyRoute],
+    deadline: u64,
+) -> Result<(), StepError> {
+    let mut targets = Vec::new();
+    for StandbyRoute { backend, container, port } in routes {
+        targets.push((backend.clone(), host.target(&Ref::Id(container.clone()), *port).await?));
+    }
+    let id = host.node.proxy.stand_by(settings, &targets, Duration::from_secs(deadline)).await?;
+    host.bind(Ref::Name(PROXY.to_string()), id);
+    Ok(())
 }
 
 async fn start(host: &RunHost, container: &Ref, else_like: Option<&str>) -> Result<Option<String>, StepError> {

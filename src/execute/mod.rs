@@ -5,12 +5,14 @@ mod copy;
 mod gate;
 mod hooks;
 mod host;
+mod kamal_state;
 mod lane;
 mod leases;
 mod pull;
 mod record;
 mod report;
 mod run;
+mod swap;
 mod verify;
 
 pub use hooks::{NoHooks, StageHooks};

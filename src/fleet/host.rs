@@ -1,6 +1,6 @@
 //! One host: its engine, its state directory, its lease.
 
-use crate::fleet::{Container, ContainerBrief, Image, ProxyState};
+use crate::fleet::{Container, ContainerBrief, Image, KamalProxy, ProxyState};
 use crate::name::{Destination, RunId, ServiceName};
 use crate::release::{Entry, FingerprintKey, ReleaseRecord};
 use crate::spec::Expansions;
@@ -62,6 +62,8 @@ pub struct HostFacts {
     pub networks: BTreeSet<String>,
     /// The proxy.
     pub proxy: ProxyState,
+    /// kamal-proxy, where Kamal set the host up.
+    pub kamal_proxy: Option<KamalProxy>,
     /// The journal of the service and destination.
     pub journal: Journal,
     /// Release records by run.

@@ -2,12 +2,14 @@
 
 mod container;
 mod host;
+mod kamal_proxy;
 mod proxy;
 
 pub use container::{Container, ContainerBrief, Health, Image, State, label};
 pub use host::{
     DiskSpace, EngineInfo, Freeze, Holder, HostFacts, HostState, Journal, LeaseState, StateHome, Unreachable,
 };
+pub use kamal_proxy::{KAMAL_PROXY, KAMAL_PROXY_STATE, KAMAL_PROXY_STATE_DIR, KamalProxy, KamalRoute};
 pub use proxy::{BackendName, BackendState, ProxyContainer, ProxyState, Server, ServerRole};
 
 use crate::name::HostName;
@@ -15,6 +17,9 @@ use std::collections::BTreeMap;
 
 /// The network on which containers and the proxy of a host reach each other; Kamal's name.
 pub const NETWORK: &str = "kamal";
+
+/// The container of windlass's proxy.
+pub const PROXY: &str = "windlass-proxy";
 
 /// The volume whose label [`label::HOME`] records where an engine's windlass keeps its state.
 pub const STATE_VOLUME: &str = "windlass";

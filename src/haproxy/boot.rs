@@ -162,7 +162,7 @@ impl HaProxy {
         }
     }
 
-    fn container(&self, settings: &ProxySettings) -> NewContainer {
+    pub(super) fn container(&self, settings: &ProxySettings) -> NewContainer {
         let dir = &self.inside.dir;
         let master = format!("{dir}/run/master.sock,mode,600,level,admin");
         let command = ["-W", "-db", "-S", &master, "-f", &format!("{dir}/conf")].map(str::to_string);

@@ -3,11 +3,13 @@
 use crate::fleet::BackendName;
 
 /// The container's name.
-pub(super) const CONTAINER: &str = "windlass-proxy";
+pub(super) use crate::fleet::PROXY as CONTAINER;
 /// The container in which a candidate configuration is checked.
 pub(super) const CHECK_CONTAINER: &str = "windlass-proxy-check";
 /// The container that stands by while the proxy is replaced.
 pub(super) const SPARE_CONTAINER: &str = "windlass-proxy-before";
+/// The container in which a proxy that has no ports yet finds out whether what it will route to is healthy.
+pub(super) const TRIAL_CONTAINER: &str = "windlass-proxy-trial";
 /// Label of the proxy's container; its value is `1`.
 pub const LABEL: &str = "windlass.proxy";
 /// Label of the proxy's container: the digest of the settings that it was made with.

@@ -19,6 +19,7 @@ mod rules;
 mod runtime;
 mod set;
 mod slots;
+mod stand_by;
 mod stat;
 mod suspend;
 mod switch;
@@ -102,6 +103,19 @@ impl Proxy for HaProxy {
 
     async fn forget_files(&self, backend: &BackendName, files: &[EdgeFile]) -> Result<(), ProxyError> {
         self.forget_edge_files(backend, files).await
+    }
+
+    async fn stand_by(
+        &self,
+        settings: &ProxySettings,
+        routes: &[(Backend, Target)],
+        deadline: Duration,
+    ) -> Result<ContainerId, ProxyError> {
+        self.make_ready(settings, routes, deadline).await
+    }
+
+    async fn stand_down(&self, backends: &[BackendName]) -> Result<(), ProxyError> {
+        self.forget(backends).await
     }
 
     async fn set_route(&self, backend: &Backend) -> Result<(), ProxyError> {

@@ -132,6 +132,7 @@ pub(crate) fn empty_host() -> HostFacts {
         images: Vec::new(),
         networks: ["kamal".to_string()].into(),
         proxy: ProxyState::default(),
+        kamal_proxy: None,
         journal: Journal::default(),
         records: BTreeMap::new(),
         bad_records: Vec::new(),

@@ -4,6 +4,7 @@ use crate::effect::{Clock, HostProbe, Node};
 use crate::fleet::{Container, ContainerBrief, HostFacts, LeaseState, STATE_VOLUME, StateHome, label};
 use crate::journal;
 use crate::name::{Destination, ServiceName};
+use crate::observe::kamal_proxy::kamal_proxy;
 use futures::future::try_join_all;
 use std::time::Duration;
 
@@ -45,11 +46,12 @@ async fn ask(
     let home = StateHome { own: format!("{}/.windlass", probe.home.trim_end_matches('/')), recorded, uid: probe.uid };
     let dir = home.of_service(service, destination);
     let ours = all.iter().filter(|c| is_ours(c, service, destination));
-    let (files, lease, containers, proxy) = tokio::join!(
+    let (files, lease, containers, proxy, kamal_proxy) = tokio::join!(
         node.host.read_dirs(std::slice::from_ref(&dir)),
         node.host.lease_holder(&dir),
         try_join_all(ours.map(|c| inspect(node, c))),
         node.proxy.observe(),
+        kamal_proxy(node, &all),
     );
     let files = files.map_err(|e| e.to_string())?.into_iter().next().unwrap_or_default();
     let state = journal::read_with(&files, known);
@@ -67,6 +69,7 @@ async fn ask(
         images: images.map_err(text)?,
         networks: networks.map_err(text)?,
         proxy: proxy.map_err(|e| e.to_string())?,
+        kamal_proxy,
         journal: state.journal,
         records: state.records,
         bad_records: state.bad_records,

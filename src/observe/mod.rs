@@ -4,6 +4,7 @@ mod connect;
 mod expand;
 mod follow;
 mod host;
+mod kamal_proxy;
 
 pub use connect::{Connections, connect};
 pub use expand::expand;

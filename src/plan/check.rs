@@ -28,8 +28,9 @@ impl fmt::Display for Violation {
 /// All violations of a plan; an empty list means that it may run.
 ///
 /// The rules: nothing is pulled in a rollback; nothing that serves is stopped, removed or unloaded (unless a stop-first
-/// was declared); a deploy never replaces a proxy, and no two are replaced at once; a switch goes to a container that
-/// passed its gate, and leaves the one that serves; stages come in order; the plan ends with what it promises.
+/// was declared); a deploy never replaces a proxy, and no two are replaced at once; one proxy stops for another only when
+/// that is ready, and with a way back; a switch goes to a container that passed its gate, and leaves the one that serves;
+/// stages come in order; the plan ends with what it promises.
 pub fn check(plan: &Plan) -> Vec<Violation> {
     let mut checker = Checker::new(plan);
     checker.stages_in_order();
@@ -49,6 +50,8 @@ struct Checker<'a> {
     created: BTreeSet<(HostName, Ref)>,
     /// Switched to before its gate, as was asked for; the gate has to follow.
     ungated: BTreeMap<(HostName, Ref), StepId>,
+    /// Where the other proxy is ready to start.
+    ready: BTreeSet<HostName>,
     violations: Vec<Violation>,
 }
 
@@ -63,6 +66,7 @@ impl<'a> Checker<'a> {
             loaded: BTreeSet::new(),
             created: BTreeSet::new(),
             ungated: BTreeMap::new(),
+            ready: BTreeSet::new(),
             violations: Vec::new(),
         }
     }
@@ -146,6 +150,10 @@ impl<'a> Checker<'a> {
             }
             Action::RemoveRoute { backend } => self.remove_route(id, host, backend),
             Action::ReplaceProxy { .. } | Action::RemoveProxy { .. } => self.proxy(id, action),
+            Action::StandBy { .. } => drop(self.ready.insert(host.clone())),
+            Action::PointKamalProxy { .. } => drop(self.ready.insert(host.clone())),
+            Action::SwapProxy(_) => self.swap(id, host),
+            Action::StandDown { backends } => backends.iter().for_each(|b| self.remove_route(id, host, b)),
             _ => {}
         }
     }
@@ -223,6 +231,18 @@ impl<'a> Checker<'a> {
         let replaces = matches!(action, Action::ReplaceProxy { .. });
         if replaces && self.plan.stages[id.stage].lanes.len() > 1 {
             self.broken(id, "the proxies of two hosts are replaced at once");
+        }
+    }
+
+    fn swap(&mut self, id: StepId, host: &HostName) {
+        if self.plan.stages[id.stage].kind != StageKind::Change {
+            self.broken(id, "a proxy is swapped outside of a change stage");
+        }
+        if !self.ready.contains(host) {
+            self.broken(id, "a proxy stops before the other one is ready");
+        }
+        if self.plan.stages[id.stage].lanes[id.lane].steps[id.step].undo.is_empty() {
+            self.broken(id, "a proxy is swapped without a way back");
         }
     }
 

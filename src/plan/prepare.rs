@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::effect::ProxySettings;
-use crate::fleet::HostFacts;
+use crate::fleet::{HostFacts, KAMAL_PROXY, KamalProxy};
 use crate::name::{HostName, ImageRef};
 use crate::plan::{Action, Refusal, Request, Step};
 
@@ -15,6 +15,23 @@ pub(super) fn steps(
     facts: &HostFacts,
     request: &Request,
 ) -> Result<Vec<Step>, Refusal> {
+    let mut actions = base(facts, request);
+    networks_exist(config, host, facts)?;
+    let proxied = config.roles.iter().any(|r| r.spec.route.is_some() && r.hosts.iter().any(|h| h.name == *host));
+    let runs = facts.proxy.container.as_ref().is_some_and(|c| c.running);
+    if proxied && runs {
+        proxy_is_readable(host, facts)?;
+    }
+    if proxied && !runs {
+        ports_are_free(config, host, facts, None)?;
+        actions.extend(proxy_image(config, facts)?);
+        actions.push(Action::BootProxy { settings: settings(config, facts) });
+    }
+    Ok(actions.into_iter().map(|action| Step { action, undo: Vec::new() }).collect())
+}
+
+/// State and network.
+pub(super) fn base(facts: &HostFacts, request: &Request) -> Vec<Action> {
     let mut actions = Vec::new();
     let write_key = facts.key.as_ref() != Some(&request.key);
     if facts.home.recorded.is_none() || write_key {
@@ -23,18 +40,7 @@ pub(super) fn steps(
     if !facts.networks.contains(NETWORK) {
         actions.push(Action::CreateNetwork { name: NETWORK.to_string() });
     }
-    networks_exist(config, host, facts)?;
-    let proxied = config.roles.iter().any(|r| r.spec.route.is_some() && r.hosts.iter().any(|h| h.name == *host));
-    let runs = facts.proxy.container.as_ref().is_some_and(|c| c.running);
-    if proxied && runs {
-        proxy_is_readable(host, facts)?;
-    }
-    if proxied && !runs {
-        ports_are_free(config, host, facts)?;
-        actions.extend(proxy_image(config, facts)?);
-        actions.push(Action::BootProxy { settings: settings(config, facts) });
-    }
-    Ok(actions.into_iter().map(|action| Step { action, undo: Vec::new() }).collect())
+    actions
 }
 
 /// Networks that roles ask for besides the shared one are somebody else's: they must be there.
@@ -107,13 +113,27 @@ fn held_by_program(host: &HostName, port: u16, program: Option<&str>) -> Refusal
     }
 }
 
-fn ports_are_free(config: &Config, host: &HostName, facts: &HostFacts) -> Result<(), Refusal> {
+/// `leaving`: a container that gives its ports up.
+pub(super) fn ports_are_free(
+    config: &Config,
+    host: &HostName,
+    facts: &HostFacts,
+    leaving: Option<&KamalProxy>,
+) -> Result<(), Refusal> {
     let own = facts.proxy.container.as_ref().map(|c| &c.id);
+    let leaves = |port: u16| leaving.is_some_and(|l| l.running && l.ports.iter().any(|p| p.host_port == Some(port)));
     let options = &config.proxy.options;
     let web = [config.proxy.http_port, config.proxy.https_port];
-    let wanted = web.into_iter().chain(options.metrics_port).filter(|_| options.publish);
+    let wanted = web.into_iter().chain(options.metrics_port).filter(|p| options.publish && !leaves(*p));
     for port in wanted {
         let holder = facts.all_containers.iter().find(|c| Some(&c.id) != own && c.host_ports.contains(&port));
+        if let Some(holder) = holder.filter(|c| c.name == KAMAL_PROXY) {
+            return Err(Refusal::new(format!(
+                "port {port} of {host} is held by `{}`: Kamal set this host up",
+                holder.name
+            ))
+            .hint("windlass setup --take-over puts its own proxy in kamal-proxy's place, with a gap that it prints"));
+        }
         if let Some(holder) = holder {
             let refusal = Refusal::new(format!("port {port} of {host} is held by the container `{}`", holder.name));
             return Err(refusal.hint(format!(

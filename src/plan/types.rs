@@ -251,6 +251,30 @@ pub enum Action {
         /// By digest.
         files: Vec<EdgeFile>,
     },
+    /// Makes the proxy ready beside another one that has the ports: files, a trial that finds what serves healthy, a
+    /// container that is not started.
+    StandBy {
+        /// How it runs.
+        settings: ProxySettings,
+        /// What it will route from the first moment.
+        routes: Vec<StandbyRoute>,
+        /// Seconds until everything must be healthy.
+        deadline: u64,
+    },
+    /// Removes the proxy that stood by, and these routes of its files. Expects it not to run.
+    StandDown {
+        /// The routes.
+        backends: Vec<BackendName>,
+    },
+    /// Tells a stopped kamal-proxy where to route from its next start.
+    PointKamalProxy {
+        /// kamal-proxy.
+        container: ContainerId,
+        /// By kamal-proxy's name of the service.
+        targets: BTreeMap<String, KamalTarget>,
+    },
+    /// One proxy stops and the other gets its ports. Between the two nothing answers: that gap is measured.
+    SwapProxy(ProxySwap),
     /// Pulls `repository@digest` and tags it.
     Pull {
         /// `repository@digest`.
@@ -420,6 +444,60 @@ pub enum Action {
         /// Bytes that its last reference frees.
         size: u64,
     },
+}
+
+/// A route that the proxy has from its first moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StandbyRoute {
+    /// The backend.
+    pub backend: Backend,
+    /// What serves already.
+    pub container: ContainerId,
+    /// The port that it listens on.
+    pub port: u16,
+}
+
+/// Where kamal-proxy routes to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KamalTarget {
+    /// The container.
+    pub container: ContainerId,
+    /// The port that it listens on.
+    pub port: u16,
+}
+
+/// One proxy stops and the other starts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProxySwap {
+    /// The one that stops. It stays, with restart policy `no`.
+    pub stop: Ref,
+    /// Its name, for people.
+    pub stop_name: String,
+    /// The one that starts.
+    pub start: Ref,
+    /// Its name, for people.
+    pub start_name: String,
+    /// Seconds that requests in flight have. Nothing new is answered meanwhile.
+    pub grace: u64,
+    /// The policy that the one that starts gets once it serves.
+    pub restart: RestartPolicy,
+    /// What must be answered by the one that starts, asked on the host itself.
+    pub probes: Vec<PortProbe>,
+    /// Seconds until it must be.
+    pub deadline: u64,
+}
+
+/// A request to a published port, sent on the host itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortProbe {
+    /// Address of the host.
+    pub address: String,
+    /// Port.
+    pub port: u16,
+    /// The host name that is asked for.
+    pub host: String,
+    /// The page.
+    pub path: String,
 }
 
 /// How a new container proves that it works.

@@ -41,6 +41,13 @@ pub fn describe(action: &Action) -> String {
         Action::RemoveProxy { .. } => "remove the proxy".to_string(),
         Action::PutEdgeFiles { backend, files } => format!("put {} of {backend} there", edge_files(files)),
         Action::ForgetEdgeFiles { backend, files } => format!("remove the old {} of {backend}", edge_files(files)),
+        Action::StandBy { settings, .. } => format!("make the proxy ready beside the other one ({})", settings.image),
+        Action::StandDown { .. } => "remove the proxy that stood by".to_string(),
+        Action::PointKamalProxy { targets, .. } => {
+            let names: Vec<_> = targets.keys().map(String::as_str).collect();
+            format!("point kamal-proxy's {} to what serves", names.join(", "))
+        }
+        Action::SwapProxy(swap) => format!("stop {} and start {} on its ports", swap.stop_name, swap.start_name),
         Action::Pull { tag, .. } => format!("pull {tag}"),
         Action::CopyImage { from, tag, .. } => format!("copy {tag} from {from}"),
         Action::Tag { tag, .. } => format!("tag {tag}"),

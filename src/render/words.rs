@@ -79,6 +79,22 @@ pub fn action(plan: &Plan, host: &HostName, action: &Action) -> String {
         Action::RemoveProxy { keep_files: false } => "remove the proxy and its files".to_string(),
         Action::PutEdgeFiles { backend, files } => format!("put {} of {backend} there", edge_files(files)),
         Action::ForgetEdgeFiles { backend, files } => format!("remove the old {} of {backend}", edge_files(files)),
+        Action::StandBy { routes, .. } => {
+            let names: Vec<_> = routes.iter().map(|r| of(&Ref::Id(r.container.clone()))).collect();
+            match names.is_empty() {
+                true => "make the proxy ready without its ports".to_string(),
+                false => format!("make the proxy ready without its ports, and let it check {}", names.join(", ")),
+            }
+        }
+        Action::StandDown { .. } => "remove the proxy, which does not run".to_string(),
+        Action::PointKamalProxy { targets, .. } => {
+            let names: Vec<_> = targets.keys().map(String::as_str).collect();
+            format!("point kamal-proxy's {} to what serves", names.join(", "))
+        }
+        Action::SwapProxy(swap) => {
+            let (stop, start, grace) = (&swap.stop_name, &swap.start_name, swap.grace);
+            format!("stop {stop} (requests in flight have {grace} s) and start {start} on its ports")
+        }
         Action::Pull { tag, .. } => format!("pull {tag}"),
         Action::CopyImage { from, tag, .. } => format!("copy {tag} from {from}"),
         Action::Tag { tag, .. } => format!("tag the image {tag}"),
@@ -137,6 +153,8 @@ pub fn is_slow(action: &Action) -> bool {
             | Action::BootProxy { .. }
             | Action::ReplaceProxy { .. }
             | Action::RemoveProxy { .. }
+            | Action::StandBy { .. }
+            | Action::SwapProxy(_)
     )
 }
 

@@ -353,6 +353,14 @@ impl Operator {
         self.carry_out(self.request(), |fleet, request| plan::start(&self.config, fleet, &request)).await
     }
 
+    pub async fn take_over(&self) -> Ended {
+        self.carry_out(self.request(), |fleet, request| plan::take_over(&self.config, fleet, &request)).await
+    }
+
+    pub async fn hand_back(&self) -> Ended {
+        self.carry_out(self.request(), |fleet, request| plan::hand_back(&self.config, fleet, &request)).await
+    }
+
     pub async fn prune(&self) -> Ended {
         self.carry_out(self.request(), |fleet, request| {
             let now = fleet.reachable().map(|(h, _)| (h.clone(), request.at)).collect();

@@ -6,6 +6,7 @@ use crate::fleet::{BackendName, ProxyState, ServerRole, label};
 use crate::name::{ContainerId, ImageRef};
 use crate::secret::Secret;
 use crate::sim::call::{At, SimConnection, mutates, reads};
+use crate::sim::container::Answer;
 use crate::sim::machine::Machine;
 use crate::spec::{ContainerOptions, EdgeFile, Logging, PublishedPort, RestartPolicy};
 use async_trait::async_trait;
@@ -137,6 +138,51 @@ fn forget_files(at: &mut At<'_>, backend: &BackendName, files: &[EdgeFile]) -> R
         at.machine.proxy.edge_files.remove(&(backend.clone(), file.clone()));
     }
     Ok(())
+}
+
+/// Files, a trial whose verdict is at hand, and a container that is not started.
+fn stand_by(
+    at: &mut At<'_>,
+    settings: &ProxySettings,
+    routes: &[(Backend, Target)],
+) -> Result<ContainerId, ProxyError> {
+    let existing = at.machine.proxy.container.clone();
+    if existing.as_ref().and_then(|id| at.machine.containers.get(id)).is_some_and(|c| c.is_running()) {
+        return Err(failed("the proxy runs already"));
+    }
+    existing.iter().for_each(|id| drop(at.machine.containers.remove(id)));
+    for (backend, target) in routes {
+        let file = BackendFile { backend: backend.clone(), active: Some(target.clone()) };
+        at.machine.proxy.files.insert(backend.name.clone(), file);
+    }
+    for (backend, target) in routes {
+        let answer = at.machine.answer_at(&target.address, target.port, at.now);
+        if answer != Answer::Status(200) {
+            let message = format!("what serves {} does not pass this proxy's health check: {answer:?}", backend.name);
+            return Err(failed(message));
+        }
+    }
+    let id = created(at, settings)?;
+    at.machine.container_mut(&id).map_err(by_engine)?.restart = RestartPolicy::No;
+    at.machine.proxy.container = Some(id.clone());
+    Ok(id)
+}
+
+fn stand_down(at: &mut At<'_>, backends: &[BackendName]) -> Result<(), ProxyError> {
+    if at.machine.proxy.runtime.is_some() {
+        return Err(failed("the proxy runs and is not removed"));
+    }
+    if let Some(id) = at.machine.proxy.container.take() {
+        at.machine.containers.remove(&id);
+    }
+    backends.iter().for_each(|name| drop(at.machine.proxy.files.remove(name)));
+    Ok(())
+}
+
+/// Creates the proxy's container; its image is pulled if the host lacks it.
+fn created(at: &mut At<'_>, settings: &ProxySettings) -> Result<ContainerId, ProxyError> {
+    have_image(at, &settings.image)?;
+    at.machine.create(container(settings), at.now).map_err(by_engine)
 }
 
 /// Writes a backend's file and reloads, unless it says so already.
@@ -282,6 +328,21 @@ impl Proxy for SimProxy {
     async fn forget_files(&self, backend: &BackendName, files: &[EdgeFile]) -> Result<(), ProxyError> {
         let forget = |at: &mut At<'_>| forget_files(at, backend, files);
         self.connection.call(mutates("proxy.forget_files"), backend.to_string(), forget).await
+    }
+
+    async fn stand_by(
+        &self,
+        settings: &ProxySettings,
+        routes: &[(Backend, Target)],
+        _deadline: Duration,
+    ) -> Result<ContainerId, ProxyError> {
+        let make = |at: &mut At<'_>| stand_by(at, settings, routes);
+        self.connection.call(mutates("proxy.stand_by"), settings.image.clone(), make).await
+    }
+
+    async fn stand_down(&self, backends: &[BackendName]) -> Result<(), ProxyError> {
+        let args = backends.iter().map(BackendName::as_str).collect::<Vec<_>>().join(" ");
+        self.connection.call(mutates("proxy.stand_down"), args, |at| stand_down(at, backends)).await
     }
 
     async fn set_route(&self, backend: &Backend) -> Result<(), ProxyError> {
