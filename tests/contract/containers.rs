@@ -2,7 +2,7 @@
 
 use super::{World, assert_kind, created, eventually, inspect, plan, pulled};
 use futures::StreamExt;
-use windlass::effect::{EngineErrorKind, LogStream, LogsRequest, Node};
+use windlass::effect::{EngineErrorKind, LogStream, LogsRequest, NewContainer, Node};
 use windlass::fleet::State;
 use windlass::name::ContainerId;
 use windlass::secret::Secret;
@@ -219,4 +219,98 @@ pub(crate) async fn an_address_lasts_while_it_runs(world: &dyn World) {
     assert!(a.is_some() && b.is_some() && a != b, "{a:?} {b:?}");
     node.engine.stop(&first, Some(1)).await.unwrap();
     assert_eq!((address(&first).await, address(&second).await), (None, b));
+}
+
+/// All that an archive holds: name and content of its files.
+async fn files_of(archive: windlass::effect::Archive) -> Vec<(String, Vec<u8>)> {
+    use futures::TryStreamExt;
+    use std::io::Read;
+    let bytes: Vec<u8> = archive
+        .try_fold(Vec::new(), async |mut all, piece| {
+            all.extend(piece);
+            Ok(all)
+        })
+        .await
+        .expect("an archive");
+    let mut archive = tar::Archive::new(bytes.as_slice());
+    let mut files = Vec::new();
+    for entry in archive.entries().expect("entries") {
+        let mut entry = entry.expect("an entry");
+        let name = entry.path().expect("a name").display().to_string();
+        let mut content = Vec::new();
+        entry.read_to_end(&mut content).expect("content");
+        if entry.header().entry_type().is_file() {
+            files.push((name, content));
+        }
+    }
+    files
+}
+
+fn archive_of(files: &[(&str, &str)]) -> windlass::effect::Archive {
+    use futures::StreamExt;
+    let mut builder = tar::Builder::new(Vec::new());
+    for (name, content) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o640);
+        builder.append_data(&mut header, name, content.as_bytes()).expect("an entry");
+    }
+    let bytes = builder.into_inner().expect("an archive");
+    futures::stream::iter([Ok(bytes::Bytes::from(bytes))]).boxed()
+}
+
+pub(crate) async fn files_go_in_and_out(world: &dyn World) {
+    let node = world.node().await;
+    let (id, _) = created(world, &node, &world.healthy_image()).await;
+    node.engine.copy_in(&id, "/", archive_of(&[("pages/a.js", "one"), ("pages/deep/b.js", "two")])).await.unwrap();
+    let out = |path: &'static str| {
+        let (engine, id) = (node.engine.clone(), id.clone());
+        async move { files_of(engine.copy_out(&id, path).await.expect("it is there")).await }
+    };
+    assert_eq!(out("/pages/a.js").await, [("a.js".to_string(), b"one".to_vec())]);
+    let mut inside = out("/pages/.").await;
+    inside.sort();
+    let expected = [("a.js", "one"), ("deep/b.js", "two")].map(|(n, c)| (n.to_string(), c.as_bytes().to_vec()));
+    let inside: Vec<_> = inside.into_iter().map(|(n, c)| (n.trim_start_matches("./").to_string(), c)).collect();
+    assert_eq!(inside, expected);
+    // While it runs, and over what is there.
+    node.engine.start(&id).await.unwrap();
+    node.engine.copy_in(&id, "/pages", archive_of(&[("a.js", "three")])).await.unwrap();
+    assert_eq!(out("/pages/a.js").await, [("a.js".to_string(), b"three".to_vec())]);
+    assert_kind(node.engine.copy_out(&id, "/nowhere/.").await.map(drop), EngineErrorKind::NotFound);
+    assert_kind(node.engine.copy_in(&id, "/nowhere", archive_of(&[("a", "b")])).await, EngineErrorKind::NotFound);
+}
+
+pub(crate) async fn an_anonymous_volume_is_one_containers_own(world: &dyn World) {
+    let node = world.node().await;
+    let (bare, _) = created(world, &node, &world.healthy_image()).await;
+    node.engine.copy_in(&bare, "/", archive_of(&[("pages/a.js", "one")])).await.unwrap();
+    let reference = pulled(world, &node, &world.healthy_image()).await;
+    let name = format!("{}-volume", world.name());
+    let with_volume = NewContainer { volumes: vec!["/pages".to_string()], ..plan(&name, &reference) };
+    let id = node.engine.create(&with_volume).await.expect("a container with an anonymous volume");
+    node.engine.copy_in(&id, "/pages", archive_of(&[("a.js", "two")])).await.expect("the volume takes files");
+    let read = files_of(node.engine.copy_out(&id, "/pages/a.js").await.unwrap()).await;
+    assert_eq!(read, [("a.js".to_string(), b"two".to_vec())]);
+    let other = files_of(node.engine.copy_out(&bare, "/pages/a.js").await.unwrap()).await;
+    assert_eq!(other, [("a.js".to_string(), b"one".to_vec())], "each container has its own");
+    node.engine.remove(&id).await.expect("it goes with its volume");
+}
+
+pub(crate) async fn a_published_port_is_asked_on_the_host(world: &dyn World) {
+    const PORT: u16 = 18_437;
+    let node = world.node().await;
+    let reference = pulled(world, &node, &world.healthy_image()).await;
+    node.engine.create_network(super::NETWORK).await.unwrap();
+    let mut container = plan(&world.name(), &reference);
+    let port = PublishedPort { host_ip: None, host_port: Some(PORT), container_port: 80, protocol: "tcp".to_string() };
+    container.options.publish = vec![port];
+    let id = node.engine.create(&container).await.unwrap();
+    let ask = || node.host.ask_port("127.0.0.1", PORT, b"GET / HTTP/1.0\r\nHost: x.example.com\r\n\r\n");
+    assert!(ask().await.is_err(), "nobody listens before it starts");
+    node.engine.start(&id).await.unwrap();
+    let answered = async || ask().await.ok().filter(|a| a.starts_with(b"HTTP/1.") && a[8..].starts_with(b" 200"));
+    eventually("the port answers with 200", answered).await;
+    node.engine.stop(&id, None).await.unwrap();
+    assert!(ask().await.is_err(), "nobody listens after its end");
 }

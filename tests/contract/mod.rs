@@ -131,7 +131,9 @@ macro_rules! suite {
             states_follow_from_calls, further_networks_are_joined, start_and_stop_are_idempotent, remove_refuses_a_running_one,
             a_name_is_taken_once, the_restart_policy_can_be_changed, a_missing_container_is_not_found,
             a_crash_leaves_its_exit_code, the_environment_comes_back, logs_have_a_tail_and_an_end,
-            create_like_makes_an_equal, a_taken_port_leaves_it_created, an_address_lasts_while_it_runs);
+            create_like_makes_an_equal, files_go_in_and_out,
+            an_anonymous_volume_is_one_containers_own, a_published_port_is_asked_on_the_host,
+            a_taken_port_leaves_it_created, an_address_lasts_while_it_runs);
         $crate::suite!(@each $attribute, $world, processes:
             a_command_runs_in_a_container, a_command_reads_its_input, a_terminal_joins_the_streams,
             a_container_that_does_not_run_runs_no_command, a_one_off_container_ends_and_is_gone,
@@ -157,7 +159,8 @@ macro_rules! suite {
             a_removed_route_can_still_be_asked_what_is_in_flight,
 
             an_edge_needs_its_files_and_survives_what_follows, https_needs_a_certificate,
-            a_replaced_proxy_routes_as_before, a_removed_proxy_comes_back_or_forgets);
+            a_replaced_proxy_routes_as_before, a_removed_proxy_comes_back_or_forgets,
+            a_proxy_stands_by_and_routes_from_its_start, what_is_unhealthy_fails_the_trial);
     };
     (@each $attribute:meta, $world:expr, $group:ident: $($case:ident),* $(,)?) => {
         mod $group {

@@ -3,10 +3,10 @@
 use super::{World, created, eventually, inspect, plan, pulled};
 use std::time::Duration;
 use windlass::effect::{Backend, Node, Probe, ProxyError, Target};
-use windlass::fleet::{BackendName, ServerRole};
+use windlass::fleet::{BackendName, ServerRole, State};
 use windlass::name::{ContainerId, ImageRef};
 use windlass::secret::Secret;
-use windlass::spec::{EdgeFile, HttpCheck, Maintenance, Route};
+use windlass::spec::{EdgeFile, HttpCheck, Maintenance, RestartPolicy, Route};
 
 fn backend(world: &dyn World) -> Backend {
     let service = world.name().parse().expect("a service name");
@@ -289,4 +289,59 @@ pub(crate) async fn a_removed_proxy_comes_back_or_forgets(world: &dyn World) {
     node.proxy.remove(false).await.unwrap();
     let state = node.proxy.observe().await.unwrap();
     assert_eq!((state.container, state.backends.len(), state.unreadable), (None, 0, None));
+}
+
+/// The only route of its host, which gets it from a proxy that stood by.
+pub(crate) async fn a_proxy_stands_by_and_routes_from_its_start(world: &dyn World) {
+    let node = world.node().await;
+    node.engine.create_network(super::NETWORK).await.unwrap();
+    let target = started(world, &node, &world.healthy_image(), "a").await;
+    healthy_by_itself(world, &node, &target).await;
+    let backend = backend(world);
+    let routes = [(backend.clone(), target.clone())];
+    let deadline = std::time::Duration::from_secs(20);
+    let id = node.proxy.stand_by(&world.proxy_settings(), &routes, deadline).await.expect("it stands by");
+    let container = inspect(&node, &id).await;
+    assert_eq!((container.state, container.restart), (State::Created, RestartPolicy::No));
+    assert_eq!(active(&node, &backend.name).await, (Some(target.container.clone()), Some(target.container.clone())));
+    node.engine.start(&id).await.expect("its ports are free");
+    let routed = async || {
+        let state = node.proxy.observe().await.ok()?;
+        let server = state.backends.get(&backend.name)?.servers.iter().find(|s| s.role == ServerRole::Ready)?.clone();
+        (server.container == Some(target.container.clone()) && server.healthy == Some(true)).then_some(())
+    };
+    eventually("the proxy routes to what it stood by for", routed).await;
+    assert!(node.proxy.stand_by(&world.proxy_settings(), &routes, deadline).await.is_err(), "it runs");
+    assert!(node.proxy.stand_down(std::slice::from_ref(&backend.name)).await.is_err(), "it runs");
+    node.engine.stop(&id, Some(1)).await.unwrap();
+    node.proxy.stand_down(std::slice::from_ref(&backend.name)).await.expect("it does not run");
+    let state = node.proxy.observe().await.unwrap();
+    assert!(state.container.is_none() && !state.backends.contains_key(&backend.name), "{state:?}");
+    node.proxy.stand_down(&[]).await.expect("there is nothing of it");
+}
+
+pub(crate) async fn what_is_unhealthy_fails_the_trial(world: &dyn World) {
+    let node = world.node().await;
+    node.engine.create_network(super::NETWORK).await.unwrap();
+    let target = started(world, &node, &world.unhealthy_image(), "a").await;
+    let backend = backend(world);
+    let routes = [(backend.clone(), target)];
+    let deadline = std::time::Duration::from_secs(4);
+    let error = node.proxy.stand_by(&world.proxy_settings(), &routes, deadline).await.expect_err("it answers 503");
+    assert!(error.to_string().contains("health check"), "{error}");
+    let state = node.proxy.observe().await.unwrap();
+    assert!(state.container.is_none(), "no container is made for it: {state:?}");
+    node.proxy.stand_down(&[backend.name]).await.unwrap();
+    assert!(node.proxy.observe().await.unwrap().backends.is_empty());
+}
+
+/// Until it answers by itself, so that the trial's deadline is about the proxy alone.
+async fn healthy_by_itself(world: &dyn World, node: &Node, target: &Target) {
+    let passed = async || {
+        let container = inspect(node, &target.container).await;
+        let old = container.started_at?.as_millisecond() + 1000;
+        let probe = node.host.probe().await.ok()?;
+        (probe.unix_time * 1000 > old).then_some(())
+    };
+    eventually(&format!("{} has run for a second", world.name()), passed).await;
 }
