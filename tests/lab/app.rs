@@ -296,6 +296,7 @@ fn answer(stream: &mut TcpStream, app: &App, request: &Request) -> io::Result<bo
             (200, app.greeting.clone())
         }
         "/" => (200, app.greeting.clone()),
+        _ if path.starts_with("/assets/") => asset(path),
         _ => match path
             .strip_prefix("/status/")
             .and_then(|code| code.parse().ok())
@@ -313,6 +314,15 @@ fn answer(stream: &mut TcpStream, app: &App, request: &Request) -> io::Result<bo
     );
     stream.write_all(response.as_bytes())?;
     Ok(keep)
+}
+
+/// A file below `/public`, read at each request.
+fn asset(path: &str) -> (u16, String) {
+    let plain = !path.split('/').any(|part| part == "..");
+    match fs::read_to_string(format!("/public{path}")) {
+        Ok(text) if plain => (200, text),
+        _ => (404, format!("no asset {path}\n")),
+    }
 }
 
 /// `s=5` or `s=0.25`, at most an hour.

@@ -189,6 +189,12 @@ impl Project {
         running.remove(0)
     }
 
+    /// The id of the one running container of the service on a host.
+    #[track_caller]
+    pub fn running_app(&self, host: &str) -> String {
+        self.running(host).id
+    }
+
     /// `(type, action)` of what a host's engine did since a moment of `now()`; health checks and executions left out.
     pub fn events(&self, host: &str, since: &str) -> Vec<(String, String)> {
         let format = "{{.Type}} {{.Action}}";

@@ -68,9 +68,36 @@ pair() {
   printf '%s %s=%s\n' "$3" "${2%%=*}" "$(quoted "${2#*=}")"
 }
 
-# image REF [--env K=V]... [--label K=V]... [--healthcheck]. APP_VERSION is REF's tag unless given.
+# kamal-proxy under Kamal's name for it, laid out as in its own image: the stand-in of this directory, or the real one
+# where LAB_KAMAL_PROXY names its binary.
+image_kamal_proxy() {
+  local ref=$net.1:5000/basecamp/kamal-proxy:v0.9.2 root=$dir/build/kamal-proxy/root binary=${LAB_KAMAL_PROXY:-}
+  if [[ -z $binary ]]; then
+    mkdir -p "$bin"
+    stale kamal_proxy && compile kamal_proxy
+    binary=$bin/kamal_proxy
+  fi
+  mkdir -p "$root"/{usr/local/bin,etc,tmp,home/kamal-proxy/.config/kamal-proxy}
+  chmod 1777 "$root/tmp"
+  cp "$binary" "$root/usr/local/bin/kamal-proxy"
+  echo 'kamal-proxy:x:1001:1001::/home/kamal-proxy:/bin/sh' >"$root/etc/passwd"
+  echo 'kamal-proxy:x:1001:' >"$root/etc/group"
+  cat >"$dir/build/kamal-proxy/Dockerfile" <<'DOCKERFILE'
+FROM scratch
+COPY root /
+COPY --chown=1001:1001 root/home /home
+ENV PATH=/usr/local/bin
+USER kamal-proxy:kamal-proxy
+EXPOSE 80 443
+CMD ["kamal-proxy", "run"]
+DOCKERFILE
+  build --tag "$ref" "$dir/build/kamal-proxy"
+  echo "$ref $(push "$ref")"
+}
+
+# image REF [--env K=V]... [--label K=V]... [--file PATH=TEXT]... [--healthcheck]. APP_VERSION is REF's tag unless given.
 image_build() {
-  local ref=${1:?usage: lab image REF [--env K=V]... [--label K=V]...} file
+  local ref=${1:?usage: lab image REF [--env K=V]... [--label K=V]... [--file PATH=TEXT]...} file context
   shift
   [[ $ref =~ ^[^/]+[.:][^/]*/ ]] || ref=$net.1:5000/$ref
   [[ ${ref##*/} == *:* ]] || die "REF needs a tag: $ref"
@@ -79,10 +106,21 @@ image_build() {
     case $1 in
       --env) file+=$(pair "$1" "${2:-}" ENV)$'\n'; shift 2 ;;
       --label) file+=$(pair "$1" "${2:-}" LABEL)$'\n'; shift 2 ;;
+      --file)
+        context=${context:-$(mktemp -d "$dir/build/files.XXXXXX")}
+        mkdir -p "$context/root/$(dirname "${2%%=*}")"
+        printf '%s' "${2#*=}" >"$context/root/${2%%=*}"
+        shift 2 ;;
       --healthcheck) file+='HEALTHCHECK --interval=1s --timeout=1s --retries=3 CMD ["app", "check"]'$'\n'; shift ;;
       *) die "image: unknown option $1" ;;
     esac
   done
-  build --tag "$ref" - <<<"$file"
+  if [[ -n ${context:-} ]]; then
+    printf '%sCOPY root /\n' "$file" >"$context/Dockerfile"
+    build --tag "$ref" "$context"
+    rm -rf "$context"
+  else
+    build --tag "$ref" - <<<"$file"
+  fi
   echo "$ref $(push "$ref")"
 }
