@@ -276,12 +276,12 @@ fn a_missing_secret_is_named_before_anything_is_connected_to() {
 
 #[test]
 fn a_key_that_is_not_acted_on_yet_stops_a_deploy_by_its_name() {
-    let config = format!("{REFUSING}asset_path: /assets\n");
+    let config = format!("{REFUSING}error_pages_path: public\n");
     insta::assert_snapshot!(run_in(&config, &["deploy", "--version", "v1"]), @"
     exit 3
     --- stderr
     error: this configuration asks for things that windlass does not do yet:
-      config/deploy.yml:9: asset_path: assets are not shared between versions yet: pages of one version would miss files of the other
+      config/deploy.yml:9: error_pages_path: error pages are not uploaded yet: the proxy shows its own
     hint: take the keys out, or override them under `x-windlass:`, which only windlass reads
     ");
 }

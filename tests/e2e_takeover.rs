@@ -91,6 +91,8 @@ impl<'a> Kamal<'a> {
                 "mkdir -p .kamal/apps/{service}/env/roles\numask 077\necho >.kamal/apps/{service}/env/roles/web.env\n\
                  echo {password} | docker login {server} -u {user} --password-stdin >/dev/null 2>&1\n\
                  docker pull -q {server}/{service}:{version} >/dev/null\ndocker logout {server} >/dev/null\n\
+                 docker rename {service}-web-{version} {service}-web-{version}_replaced_0123456789abcdef \
+                 2>/dev/null || true\n\
                  docker run --detach --restart unless-stopped --name {service}-web-{version} --network kamal \
                  --hostname {address}-0123456789ab --env KAMAL_CONTAINER_NAME=\"{service}-web-{version}\" \
                  --env KAMAL_VERSION=\"{version}\" --env KAMAL_HOST=\"{address}\" \
@@ -270,7 +272,7 @@ fn a_failure_leaves_kamal_proxy_as_it_was() {
     HOSTS.iter().for_each(|host| kamal.assert_serves(host, "v1"));
 
     // What serves does not pass HAProxy's check: not one request is lost.
-    let config = project.config().proxy("  healthcheck:\n    path: /status/404\n");
+    let config = project.config().proxy("healthcheck:\n  path: /status/404\n");
     project.configure(&config);
     let clients = HOSTS.map(|host| (host, Client::of(&project, host)));
     project.run(&["setup", "--take-over", "--yes"]).expect(1).assert_says("health check");

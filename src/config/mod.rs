@@ -6,6 +6,7 @@
 
 mod accessories;
 mod aliases;
+mod asset_path;
 pub mod docs;
 mod dotenv;
 mod env;

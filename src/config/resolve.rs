@@ -6,7 +6,7 @@ use super::problem::{Place, Problem, Problems};
 use super::reader::{Findings, Section};
 use super::servers::{self, WrittenRole};
 use super::ssh::Places;
-use super::types::{Config, Role, VerbKind};
+use super::types::{Config, Role};
 use super::{aliases, docs, passive, proxy_rules, registry, role, secrets, settings, ssh};
 use crate::name::{Destination, HostName, RoleName, ServiceName};
 use std::collections::BTreeSet;
@@ -195,16 +195,9 @@ fn accessory_hosts(accessories: &[Accessory]) -> Vec<HostName> {
 
 /// Keys about local files that change what users see.
 fn local_keys(root: &Section, roles: &[role::Resolved], found: &mut Findings) {
-    const VERBS: &[VerbKind] = &[VerbKind::Setup, VerbKind::Deploy, VerbKind::Rollback];
     let proxied = roles.iter().any(|r| r.spec.route.is_some());
     if let Some(field) = root.get("error_pages_path").filter(|_| !proxied) {
         found.not_yet(&field, &[], "no role has a proxy that would show them");
-    }
-    if let Some(field) = root.get("asset_path") {
-        field.string(found);
-        let verbs = if proxied { VERBS } else { &[] };
-        let reason = "assets are not shared between versions yet: pages of one version would miss files of the other";
-        found.not_yet(&field, verbs, reason);
     }
 }
 

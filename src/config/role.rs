@@ -8,8 +8,8 @@ use super::proxy::{self, Ssl};
 use super::proxy_run;
 use super::reader::{Field, Findings, Section};
 use super::servers::WrittenRole;
-use super::types::{ProxyRun, VerbKind};
-use super::{env, labels, settings, volumes};
+use super::types::ProxyRun;
+use super::{asset_path, env, labels, settings, volumes};
 use crate::spec::{Env, RestartPolicy, RoleSpec, Route};
 use std::collections::BTreeMap;
 
@@ -19,6 +19,7 @@ pub(super) struct Shared {
     env: Env,
     tags: BTreeMap<String, Env>,
     volumes: Vec<String>,
+    asset_path: Option<String>,
     stop_timeout: Option<u32>,
     readiness_delay: u32,
 }
@@ -38,6 +39,7 @@ impl Shared {
             env,
             tags,
             volumes: listed.iter().flat_map(|f| volumes::resolve(f, found)).collect(),
+            asset_path: root.get("asset_path").and_then(|f| asset_path::resolve(&f, found)),
             stop_timeout: root.get("stop_timeout").and_then(|f| f.seconds(0, found)),
             readiness_delay: settings::seconds(root, "readiness_delay", 0, 7, found),
         }
@@ -72,13 +74,9 @@ pub(super) fn resolve(
     }
     logging.options.extend(flags.log_options);
     labels.extend(flags.labels);
-    if let Some(field) = own("asset_path") {
-        field.string(found);
-        let verbs: &[VerbKind] =
-            if proxied.is_some() { &[VerbKind::Setup, VerbKind::Deploy, VerbKind::Rollback] } else { &[] };
-        let reason = "assets are not shared between versions yet: pages of one version would miss files of the other";
-        found.not_yet(&field, verbs, reason);
-    }
+    // Checked once for the root: a role without a proxy has none, and one of its own wins.
+    let own_assets = own("asset_path").map(|f| asset_path::resolve(&f, found));
+    let asset_path = own_assets.unwrap_or_else(|| shared.asset_path.clone()).filter(|_| proxied.is_some());
     let Flags { options, restart, volumes, stop_timeout, .. } =
         Flags { labels: BTreeMap::new(), log_options: BTreeMap::new(), log_driver: None, ..flags };
     let (ssl, run, route) = match proxied {
@@ -91,6 +89,7 @@ pub(super) fn resolve(
         env_tags,
         labels,
         volumes: shared.volumes.iter().cloned().chain(volumes).collect(),
+        asset_path,
         options,
         logging,
         restart: restart.unwrap_or(RestartPolicy::UnlessStopped),

@@ -6,7 +6,7 @@ use crate::execute::copy::{self, Copying};
 use crate::execute::gate;
 use crate::execute::host::{NETWORK, RunHost, StepError};
 use crate::execute::record::Hosts;
-use crate::execute::{kamal_state, pull, record, swap};
+use crate::execute::{assets, kamal_state, pull, record, swap};
 use crate::fleet::{BackendName, PROXY, STATE_VOLUME, label};
 use crate::name::{ContainerId, HostName, RoleName, RunId};
 use crate::plan::{Action, PlannedContainer, Ref, SecretsFrom, StandbyRoute, StepId};
@@ -67,6 +67,9 @@ pub(super) async fn perform(
         Action::CreateLike { original, name } => {
             let id = engine.create_like(original, name).await?;
             host.bind(Ref::Name(name.clone()), id);
+        }
+        Action::ShareAssets { incoming, outgoing, path } => {
+            return assets::share(host, incoming, outgoing, path).await;
         }
         Action::Start { container, else_like } => return start(host, container, else_like.as_deref()).await,
         Action::SetRestart { container, policy } => engine.set_restart(&host.id(container)?, *policy).await?,
@@ -169,7 +172,7 @@ async fn create(means: &Means<'_>, host: &RunHost, planned: &PlannedContainer) -
         env,
         labels: planned.labels.clone(),
         network: NETWORK.to_string(),
-        volumes: planned.spec.volumes.clone(),
+        volumes: planned.spec.mounts(),
         options: planned.spec.options.clone(),
         logging: planned.spec.logging.clone(),
         // Until it has passed its gate; see plan::change.

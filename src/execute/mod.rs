@@ -1,6 +1,8 @@
 //! Runs a plan: lanes, gates, the way back, the proof. Never decides.
 
 mod action;
+mod asset_archive;
+mod assets;
 mod copy;
 mod gate;
 mod hooks;

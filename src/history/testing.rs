@@ -43,6 +43,7 @@ pub(crate) fn spec() -> RoleSpec {
         env_tags: BTreeMap::new(),
         labels: BTreeMap::new(),
         volumes: Vec::new(),
+        asset_path: None,
         options: ContainerOptions::default(),
         logging: Logging::default(),
         restart: RestartPolicy::UnlessStopped,

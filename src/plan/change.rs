@@ -51,6 +51,8 @@ pub(super) struct Change<'a> {
     /// Running containers of the role that do not serve: left by a run that was cut off.
     pub(super) leftovers: Vec<&'a Container>,
     pub(super) incoming: Incoming,
+    /// The directory of assets that both share.
+    pub(super) asset_path: Option<String>,
     /// The release that the incoming one will serve.
     pub(super) release: Option<RunId>,
     pub(super) restart: RestartPolicy,
@@ -220,6 +222,7 @@ impl Change<'_> {
             }
             Incoming::Restart { .. } => {}
         }
+        steps.extend(self.share_assets());
         let else_like = match &self.incoming {
             Incoming::Restart { else_name, .. } => Some(else_name.clone()),
             _ => None,
@@ -233,6 +236,13 @@ impl Change<'_> {
             steps.push(Step { action, undo });
         }
         steps
+    }
+
+    /// Before the start: some applications look once at what there is.
+    fn share_assets(&self) -> Option<Step> {
+        let (path, outgoing) = (self.asset_path.clone()?, self.outgoing.as_ref()?);
+        let outgoing = Ref::Id(outgoing.container.id.clone());
+        Some(plain(Action::ShareAssets { incoming: self.incoming_ref(), outgoing, path }))
     }
 
     /// A failed container stays for inspection (prune takes it) unless nothing served before: then nothing is left.

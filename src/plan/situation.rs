@@ -136,6 +136,7 @@ impl<'a> Situation<'a> {
             host_ports: wants,
             outgoing: now.container.map(|container| Outgoing { container, release: now.serving.release.clone() }),
             leftovers: now.leftovers.clone(),
+            asset_path: spec.asset_path.clone(),
             incoming,
             release,
             restart: spec.restart,

@@ -322,6 +322,16 @@ pub enum Action {
         /// The new one's name.
         name: String,
     },
+    /// Gives each of two containers the files that only the other one's image has below a directory. What both have
+    /// stays each one's own. Nothing is taken back: files that nobody asks for harm nobody.
+    ShareAssets {
+        /// What takes over; it does not run yet.
+        incoming: Ref,
+        /// What serves.
+        outgoing: Ref,
+        /// The directory, absolute.
+        path: String,
+    },
     /// Starts a container.
     Start {
         /// Which.

@@ -55,6 +55,7 @@ pub fn describe(action: &Action) -> String {
         Action::RemoveRoute { backend } => format!("remove route {backend}"),
         Action::Create { container } => format!("create {}", container.name),
         Action::CreateLike { original, name } => format!("create {name} like {}", original.short()),
+        Action::ShareAssets { incoming, outgoing, .. } => format!("share the assets of {outgoing} and {incoming}"),
         Action::Start { container, .. } => format!("start {container}"),
         Action::SetRestart { container, policy } => format!("restart policy {policy} for {container}"),
         Action::Load { container, .. } => format!("check {container} through the proxy"),

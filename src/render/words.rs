@@ -102,6 +102,9 @@ pub fn action(plan: &Plan, host: &HostName, action: &Action) -> String {
         Action::RemoveRoute { backend } => format!("remove the route of {backend}"),
         Action::Create { container } => format!("create {}", container.name),
         Action::CreateLike { name, .. } => format!("create {name} from its retained container"),
+        Action::ShareAssets { incoming, outgoing, .. } => {
+            format!("share the assets of {} and {}", of(outgoing), of(incoming))
+        }
         Action::Start { container, .. } => format!("start {}", of(container)),
         Action::SetRestart { container, policy } => format!("set restart policy {policy} on {}", of(container)),
         Action::Load { container, .. } => format!("let the proxy check {}", of(container)),

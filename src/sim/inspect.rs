@@ -58,6 +58,14 @@ impl SimFleet {
         })
     }
 
+    /// The files of a container by absolute path, in order.
+    pub fn files_of(&self, host: &str, name: &str) -> BTreeMap<String, Vec<u8>> {
+        let id = self.container(host, name).id;
+        self.machine(host, |machine, _| {
+            machine.containers.get(&id).map(|container| container.files.clone()).unwrap_or_default()
+        })
+    }
+
     /// Whether a container runs and answers with 200 now.
     pub fn is_healthy(&self, host: &str, container: &ContainerId) -> bool {
         self.machine(host, |machine, now| machine.containers.get(container).is_some_and(|c| c.is_healthy(now)))

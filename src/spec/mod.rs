@@ -38,6 +38,10 @@ pub struct RoleSpec {
     pub labels: BTreeMap<String, String>,
     /// `source:target[:options]`, where the source is an absolute path or the name of a volume.
     pub volumes: Vec<String>,
+    /// The directory of the image whose files are shared with the release before and the one after (Kamal's
+    /// `asset_path`); absolute. It is a volume of each container's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asset_path: Option<String>,
     /// Everything else a `docker run` flag can say.
     pub options: ContainerOptions,
     /// The engine's log driver and its options.
@@ -84,6 +88,13 @@ impl RoleSpec {
     pub fn env_for(&self, tags: &[String]) -> Env {
         let layers = tags.iter().filter_map(|tag| self.env_tags.get(tag));
         layers.fold(self.env.clone(), |env, layer| env.merged(layer))
+    }
+
+    /// What is mounted: the volumes, and an anonymous one for the assets. The engine fills that from the image when the
+    /// container is made, and removes it with the container. (Where the user has a volume of their own, it is that.)
+    pub fn mounts(&self) -> Vec<String> {
+        let taken = |path: &&String| self.volumes.iter().any(|v| v.split(':').nth(1) == Some(path.as_str()));
+        self.volumes.iter().chain(self.asset_path.iter().filter(|path| !taken(path))).cloned().collect()
     }
 
     /// The host ports that a container of this role occupies. Two such containers cannot run side by side, so the

@@ -178,11 +178,15 @@ fn resolve(name: &str) -> io::Result<Ipv4Addr> {
     let mut answer = [0; 512];
     let length = socket.recv(&mut answer)?;
     let records = u16::from_be_bytes([answer[6], answer[7]]);
-    if records == 0 || length < query.len() + 16 {
+    if records == 0 || length < query.len() + 15 {
         return Err(io::Error::other(format!("{name} does not resolve")));
     }
-    // The first record has a name of two bytes (a pointer), then type, class, time to live and length.
-    let at = query.len() + 12;
+    // The first record's name is a pointer of two bytes or spelled out; then type, class, time to live and length.
+    let mut at = query.len();
+    while answer[at] != 0 && answer[at] < 0xc0 {
+        at += answer[at] as usize + 1;
+    }
+    at += if answer[at] == 0 { 1 } else { 2 } + 10;
     Ok(Ipv4Addr::new(answer[at], answer[at + 1], answer[at + 2], answer[at + 3]))
 }
 

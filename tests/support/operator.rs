@@ -132,6 +132,7 @@ fn spec(proxied: bool) -> RoleSpec {
         env_tags: BTreeMap::new(),
         labels: BTreeMap::new(),
         volumes: Vec::new(),
+        asset_path: None,
         options: ContainerOptions::default(),
         logging: Logging::default(),
         restart: RestartPolicy::UnlessStopped,

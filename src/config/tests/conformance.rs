@@ -83,7 +83,10 @@ fn check_role(config: &Config, role: &Role, expected: &Value) {
     labels.retain(|key, _| !["service", "role", "destination"].contains(&key.as_str()));
     assert_eq!(serde_json::to_value(&role.spec.labels).unwrap(), Value::Object(labels));
     let mut volumes = texts(&expected["volumes"]);
-    volumes.retain(|v| !v.contains("/assets/"));
+    let is_assets = |v: &String| v.contains("/assets/volumes/");
+    let assets = volumes.iter().find(|v| is_assets(v)).and_then(|v| v.split(':').nth(1).map(str::to_string));
+    assert_eq!(role.spec.asset_path, assets);
+    volumes.retain(|v| !is_assets(v));
     assert_eq!(role.spec.volumes, volumes);
     check_log(role, &texts(&expected["log_args"]));
     assert_eq!(role.spec.route.is_some(), expected["proxied"].as_bool().unwrap());

@@ -109,8 +109,6 @@ fn keys_that_are_not_acted_on_name_the_verbs_that_refuse() {
     let all = vec![Setup, Deploy, Rollback];
     for (text, key, verbs) in [
         ("servers: [h]\nproxy: {ssl: true, host: a.b}\n", "proxy/ssl", all.clone()),
-        ("servers: [h]\nasset_path: /a\n", "asset_path", all.clone()),
-        ("servers: {web: {hosts: [h], proxy: false}}\nasset_path: /a\n", "asset_path", vec![]),
         ("servers: {web: {hosts: [h], proxy: false}}\nerror_pages_path: public\n", "error_pages_path", vec![]),
         ("servers: [h]\naccessories: {db: {image: x, host: h}}\n", "accessories", vec![Setup]),
         ("servers: [h]\nbuilder: {arch: amd64}\n", "builder", vec![]),
@@ -215,6 +213,25 @@ fn accessories_only() {
     assert_eq!(config.accessory_hosts.len(), 1);
 }
 
+#[test]
+fn assets_are_of_proxied_roles_and_a_roles_own_wins() {
+    let of = |text: &str| {
+        let config = config(text);
+        let named = config.roles.iter().map(|r| (r.name.to_string(), r.spec.asset_path.clone()));
+        named.collect::<std::collections::BTreeMap<_, _>>()
+    };
+    let roles = of(
+        "servers: {web: {hosts: [h]}, api: {hosts: [i], proxy: {host: a.b}, asset_path: '/api/public/'}, jobs: [j]}\nasset_path: /public/assets:ro,z\n",
+    );
+    assert_eq!(roles["web"].as_deref(), Some("/public/assets"), "the mount's options are Kamal's");
+    assert_eq!(roles["api"].as_deref(), Some("/api/public"));
+    assert_eq!(roles["jobs"], None, "no proxy, no assets");
+    for wrong in ["public/assets", "/", "/public/../etc"] {
+        let message = try_config(&format!("servers: [h]\nasset_path: {wrong}\n")).expect_err(wrong).to_string();
+        assert!(message.contains("asset_path: should be an absolute path inside the image"), "{wrong}: {message}");
+    }
+}
+
 /// The file that Rails writes for a new application, shortened of its comments.
 #[test]
 fn the_file_of_a_new_rails_application() {
@@ -226,7 +243,7 @@ fn the_file_of_a_new_rails_application() {
     assert!(config.secrets_files[0].ends_with(".kamal/secrets"));
     let stops_deploy = config.not_acted_on.iter().filter(|n| n.verbs.contains(&Deploy));
     let keys: Vec<_> = stops_deploy.map(|n| n.key.as_str()).collect();
-    assert_eq!(keys, ["proxy/ssl", "asset_path"]);
+    assert_eq!(keys, ["proxy/ssl"]);
 }
 
 #[test]
