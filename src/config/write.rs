@@ -64,6 +64,7 @@ fn role(role: &WritableRole<'_>) -> Value {
     set("env", env(&spec.env));
     set("labels", (!spec.labels.is_empty()).then(|| json!(spec.labels)));
     set("logging", Some(logging(spec)));
+    set("asset_path", spec.asset_path.as_ref().map(|path| json!(path)));
     set("stop_timeout", spec.stop_timeout.map(|seconds| json!(seconds)));
     set("options", Some(Value::Object(write_options::options(spec))));
     Value::Object(out)
