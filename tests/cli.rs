@@ -276,12 +276,12 @@ fn a_missing_secret_is_named_before_anything_is_connected_to() {
 
 #[test]
 fn a_key_that_is_not_acted_on_yet_stops_a_deploy_by_its_name() {
-    let config = format!("{REFUSING}error_pages_path: public\n");
+    let config = format!("{REFUSING}labels:\n  service: other\n");
     insta::assert_snapshot!(run_in(&config, &["deploy", "--version", "v1"]), @"
     exit 3
     --- stderr
     error: this configuration asks for things that windlass does not do yet:
-      config/deploy.yml:9: error_pages_path: error pages are not uploaded yet: the proxy shows its own
+      config/deploy.yml:10: labels/service: windlass finds its containers by this label: it keeps its own value
     hint: take the keys out, or override them under `x-windlass:`, which only windlass reads
     ");
 }

@@ -9,7 +9,8 @@ pub(super) fn resolve(field: &Field, found: &mut Findings) -> Option<String> {
         Some((path, options)) => (path, Some(options)),
         None => (text.as_str(), None),
     };
-    let plain = path.starts_with('/') && !path.split('/').any(|part| part == "..") && path.trim_matches('/') != "";
+    let plain =
+        path.starts_with('/') && !path.split('/').any(|part| part == "..") && !path.trim_matches('/').is_empty();
     if !plain {
         field.wrong_hint(
             "should be an absolute path inside the image",

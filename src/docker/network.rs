@@ -30,6 +30,10 @@ pub(super) async fn create(api: &Api, name: &str) -> Result<(), EngineError> {
 
 /// Lets a container join further networks. Engines before API 1.44 take only one at its creation.
 pub(super) async fn join(api: &Api, what: &str, id: &ContainerId, networks: &[String]) -> Result<(), EngineError> {
+    // Engines such as 20.10 let a container that does not run join a network that does not exist.
+    for name in networks {
+        api.get::<serde_json::Value>(what, &format!("/networks/{name}")).await?;
+    }
     for name in networks {
         let body = json!({ "Container": id.as_str() });
         api.post(&format!("{what}: join network {name}"), &format!("/networks/{name}/connect"), &body).await?;

@@ -26,7 +26,7 @@ pub struct Run {
     pub plan: Plan,
     /// The hosts of [`Plan::hosts`], connected.
     pub nodes: BTreeMap<HostName, Node>,
-    /// Further connections for copying images between hosts; needed for those that [`Action::CopyImage`] names.
+    /// Further connections for copying images between hosts; needed for those that [`plan::Action::CopyImage`] names.
     pub bulk: BTreeMap<HostName, Node>,
     /// Their leases.
     pub leases: Arc<Leases>,

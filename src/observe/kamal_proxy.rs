@@ -132,7 +132,7 @@ mod tests {
             tls: true,
             special: None,
         };
-        assert_eq!(routes, [expected.clone()]);
+        assert_eq!(routes, std::slice::from_ref(&expected));
         let old = r#"[{"name":"shop-web","hosts":["shop.example.com"],"path_prefixes":["/"],"active_target":"3f2a9c1d0b7e:80",
             "rollout_target":"","options":{"tls_enabled":true},"pause_controller":{"state":0}}]"#;
         assert_eq!(parse(old.as_bytes()).unwrap(), [expected]);

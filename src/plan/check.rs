@@ -116,10 +116,8 @@ impl<'a> Checker<'a> {
             Action::Pull { .. } if self.plan.verb == RunVerb::Stop => self.broken(id, "a stop pulls an image"),
             Action::Create { container } => self.create(id, host, &container.name),
             Action::CreateLike { name, .. } => self.create(id, host, name),
-            Action::ShareAssets { incoming, .. } => {
-                if self.started.contains(&(host.clone(), incoming.clone())) {
-                    self.broken(id, "a container gets assets only after it was started");
-                }
+            Action::ShareAssets { incoming, .. } if self.started.contains(&(host.clone(), incoming.clone())) => {
+                self.broken(id, "a container gets assets only after it was started");
             }
             Action::Start { container, .. } => {
                 if !self.exists(host, container) {

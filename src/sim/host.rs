@@ -37,8 +37,9 @@ fn probe(at: &At<'_>) -> HostProbe {
 fn header(request: &[u8], name: &str) -> String {
     let text = String::from_utf8_lossy(request);
     let fields = text.lines().filter_map(|line| line.split_once(':'));
-    let found = fields.filter(|(n, _)| n.trim().eq_ignore_ascii_case(name)).map(|(_, value)| value.trim().to_string());
-    found.last().unwrap_or_default()
+    let mut found =
+        fields.filter(|(n, _)| n.trim().eq_ignore_ascii_case(name)).map(|(_, value)| value.trim().to_string());
+    found.next_back().unwrap_or_default()
 }
 
 /// What a shell makes of a word: the home directory in its usual spellings, `${…}` of anything else is not set.

@@ -66,8 +66,8 @@ impl Flags {
         let Some(letters) = long.strip_prefix('-').filter(|l| !l.is_empty() && !l.starts_with('-')) else {
             return Err(unknown(word));
         };
-        let mut chars = letters.char_indices();
-        while let Some((at, letter)) = chars.next() {
+        let chars = letters.char_indices();
+        for (at, letter) in chars {
             match letter {
                 'i' => self.ignore_case = true,
                 'v' => self.invert = true,
