@@ -124,6 +124,44 @@ pub(crate) struct RunArgs {
     pub(crate) message: Option<String>,
 }
 
+/// Options of a change that makes no release and runs no hooks.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ChangeArgs {
+    /// Print the plan and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do not ask (without a terminal nothing is asked anyway)
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// Leave out hosts that do not answer, instead of refusing
+    #[arg(long)]
+    pub(crate) skip_unreachable: bool,
+    /// Wait for another run to end, 15 minutes unless you say how long
+    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "15m")]
+    #[arg(value_parser = humantime::parse_duration)]
+    pub(crate) lock_wait: Option<Duration>,
+}
+
+impl ChangeArgs {
+    /// Whether any of them was given.
+    pub(crate) fn asks_for_a_run(&self) -> bool {
+        self.dry_run || self.yes || self.skip_unreachable || self.lock_wait.is_some()
+    }
+}
+
+impl From<&ChangeArgs> for RunArgs {
+    fn from(args: &ChangeArgs) -> Self {
+        Self {
+            dry_run: args.dry_run,
+            yes: args.yes,
+            skip_hooks: true,
+            skip_unreachable: args.skip_unreachable,
+            lock_wait: args.lock_wait,
+            message: None,
+        }
+    }
+}
+
 impl Command {
     /// The name of one that has nothing to do with hosts.
     fn without_hosts(&self) -> Option<&'static str> {

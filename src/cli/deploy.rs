@@ -1,7 +1,7 @@
 //! `windlass deploy`.
 
 use crate::cli::args::{Global, RunArgs};
-use crate::cli::flow::{self, Change};
+use crate::cli::flow::Change;
 use crate::cli::front::Front;
 use crate::cli::hooks::Hooks;
 use crate::cli::promote::{self, Source};
@@ -95,21 +95,13 @@ pub(crate) async fn release(global: Global, mut args: DeployArgs, setup: bool) -
     let names = config.secret_names();
     let edge_notes = std::mem::take(&mut edge.notes);
     let change = Change {
-        verb,
-        what: format!("{command} {}", wanted.version),
-        args: &args.run,
-        config,
         secrets: session.secrets.only(&names),
         login,
-        key: flow::key(&fleet)?,
         edge,
         hooks,
-        planner: &planner,
         label: args.label.clone(),
         notes: wanted.notes.iter().cloned().chain(edge_notes).chain(notes).collect(),
-        only: None,
-        left_out: None,
-        done: None,
+        ..Change::of((verb, format!("{command} {}", wanted.version)), &args.run, &session, &fleet, &planner)?
     };
     change.go(&session, &connections, &fleet).await
 }

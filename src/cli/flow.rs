@@ -50,7 +50,34 @@ pub(crate) struct Change<'a> {
     pub(crate) done: Option<RunReport>,
 }
 
-impl Change<'_> {
+impl<'a> Change<'a> {
+    /// A change without secrets, credentials, hooks and notes: what most commands need.
+    pub(crate) fn of(
+        (verb, what): (RunVerb, String),
+        args: &'a RunArgs,
+        session: &'a Session,
+        fleet: &Fleet,
+        planner: Planner<'a>,
+    ) -> Result<Self, Failure> {
+        Ok(Self {
+            verb,
+            what,
+            args,
+            config: &session.project.config,
+            secrets: BTreeMap::new(),
+            login: None,
+            key: key(fleet)?,
+            edge: Front::default(),
+            hooks: None,
+            planner,
+            label: None,
+            notes: Vec::new(),
+            only: None,
+            left_out: None,
+            done: None,
+        })
+    }
+
     /// The plan for a fleet. The run's id and time stay the same, so that two plans can be compared.
     pub(crate) fn plan(&self, session: &Session, fleet: &Fleet) -> Result<Plan, Failure> {
         let mut scope = session.scope.clone();

@@ -1,7 +1,7 @@
 //! `windlass app maintenance` and `windlass app live`.
 
 use crate::cli::Failure;
-use crate::cli::args::{Global, RunArgs};
+use crate::cli::args::{ChangeArgs, Global, RunArgs};
 use crate::cli::front::Front;
 use crate::cli::pages::{self, Pages};
 use crate::cli::proxy;
@@ -31,7 +31,7 @@ pub(crate) struct MaintenanceArgs {
     #[arg(long, value_name = "TIME", value_parser = drain_timeout)]
     drain_timeout: Option<Duration>,
     #[command(flatten)]
-    run: UnsaidRunArgs,
+    run: ChangeArgs,
 }
 
 /// End maintenance
@@ -41,38 +41,7 @@ pub(crate) struct MaintenanceArgs {
 #[command(after_long_help = "Examples:\n  windlass app live\n  windlass app live --hosts web-1 --dry-run")]
 pub(crate) struct LiveArgs {
     #[command(flatten)]
-    run: UnsaidRunArgs,
-}
-
-/// [`RunArgs`] without `-m`, which is the page's here.
-#[derive(Debug, Clone, Args)]
-struct UnsaidRunArgs {
-    /// Print the plan and change nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// Do not ask (without a terminal nothing is asked anyway)
-    #[arg(short, long)]
-    yes: bool,
-    /// Leave out hosts that do not answer, instead of refusing
-    #[arg(long)]
-    skip_unreachable: bool,
-    /// Wait for another run to end, 15 minutes unless you say how long
-    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "15m")]
-    #[arg(value_parser = humantime::parse_duration)]
-    lock_wait: Option<Duration>,
-}
-
-impl From<&UnsaidRunArgs> for RunArgs {
-    fn from(args: &UnsaidRunArgs) -> Self {
-        Self {
-            dry_run: args.dry_run,
-            yes: args.yes,
-            skip_hooks: true,
-            skip_unreachable: args.skip_unreachable,
-            lock_wait: args.lock_wait,
-            message: None,
-        }
-    }
+    run: ChangeArgs,
 }
 
 /// Kamal takes plain seconds.

@@ -1,8 +1,7 @@
 //! `windlass prune`.
 
 use crate::cli::args::{Global, RunArgs};
-use crate::cli::flow::{self, Change};
-use crate::cli::front::Front;
+use crate::cli::flow::Change;
 use crate::cli::session::Session;
 use crate::cli::{Failure, Kind, output};
 use crate::config::VerbKind;
@@ -68,21 +67,8 @@ pub(crate) async fn run(global: Global, args: PruneArgs) -> Result<(), Failure> 
     let run_args =
         RunArgs { dry_run: false, yes: true, skip_hooks: true, skip_unreachable: true, lock_wait: None, message: None };
     let mut change = Change {
-        verb: RunVerb::Prune,
-        what: "prune".to_string(),
-        args: &run_args,
         config: &config,
-        secrets: BTreeMap::new(),
-        login: None,
-        key: flow::key(&fleet)?,
-        edge: Front::default(),
-        hooks: None,
-        planner: &planner,
-        notes: Vec::new(),
-        label: None,
-        only: None,
-        left_out: None,
-        done: None,
+        ..Change::of((RunVerb::Prune, "prune".to_string()), &run_args, &session, &fleet, &planner)?
     };
     if args.dry_run {
         change.plan(&session, &fleet)?;

@@ -2,15 +2,13 @@
 
 use crate::cli::Failure;
 use crate::cli::args::{Global, RunArgs};
-use crate::cli::flow::{self, Change};
-use crate::cli::front::Front;
+use crate::cli::flow::Change;
 use crate::cli::session::Session;
 use crate::config::VerbKind;
 use crate::name::Label;
 use crate::plan::{self, MarkRequest, Marking};
 use crate::release::RunVerb;
 use clap::Args;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Options of commands that write something down about a release.
@@ -108,22 +106,12 @@ async fn go(
     };
     let MarkOptions { dry_run, skip_unreachable, lock_wait } = options;
     let args = RunArgs { dry_run, yes: true, skip_hooks: true, skip_unreachable, lock_wait, message };
-    let change = Change {
-        verb,
-        what: format!("{} {target}", crate::render::words::verb(verb)),
-        args: &args,
-        config: &session.project.config,
-        secrets: BTreeMap::new(),
-        login: None,
-        key: flow::key(&fleet)?,
-        edge: Front::default(),
-        hooks: None,
-        planner: &planner,
-        label: None,
-        notes: Vec::new(),
-        only: None,
-        left_out: None,
-        done: None,
-    };
+    let change = Change::of(
+        (verb, format!("{} {target}", crate::render::words::verb(verb))),
+        &args,
+        &session,
+        &fleet,
+        &planner,
+    )?;
     change.go(&session, &connections, &fleet).await
 }

@@ -2,8 +2,7 @@
 
 use crate::cli::Failure;
 use crate::cli::args::{Global, RunArgs};
-use crate::cli::flow::{self, Change};
-use crate::cli::front::Front;
+use crate::cli::flow::Change;
 use crate::cli::session::Session;
 use crate::config::VerbKind;
 use crate::plan::{self, RestartRequest};
@@ -50,21 +49,8 @@ pub(crate) async fn run(global: Global, args: RestartArgs) -> Result<(), Failure
     let planner =
         |config: &_, fleet: &_, request| plan::restart(config, fleet, &RestartRequest { request, force, secrets });
     let change = Change {
-        verb: RunVerb::Restart,
-        what: "restart".to_string(),
-        args: &args.run,
-        config: &session.project.config,
         secrets: session.secrets.values.clone(),
-        login: None,
-        key: flow::key(&fleet)?,
-        edge: Front::default(),
-        hooks: None,
-        planner: &planner,
-        notes: Vec::new(),
-        label: None,
-        only: None,
-        left_out: None,
-        done: None,
+        ..Change::of((RunVerb::Restart, "restart".to_string()), &args.run, &session, &fleet, &planner)?
     };
     change.go(&session, &connections, &fleet).await
 }

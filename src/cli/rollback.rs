@@ -2,7 +2,7 @@
 
 use crate::cli::Failure;
 use crate::cli::args::{Global, RunArgs};
-use crate::cli::flow::{self, Change};
+use crate::cli::flow::Change;
 use crate::cli::front::Front;
 use crate::cli::hooks::Hooks;
 use crate::cli::project::Project;
@@ -119,21 +119,16 @@ pub(crate) async fn run(global: Global, args: RollbackArgs) -> Result<(), Failur
         plan::rollback(config, fleet, &RollbackRequest { request, target, current_config, strategy, help })
     };
     let change = Change {
-        verb: RunVerb::Rollback,
-        what: format!("rollback {target}").trim_end().to_string(),
-        args: &args.run,
-        config,
         secrets: session.secrets.values.clone(),
-        login: None,
-        key: flow::key(&fleet)?,
         edge,
         hooks,
-        planner: &planner,
-        notes: Vec::new(),
-        label: None,
-        only: None,
-        left_out: None,
-        done: None,
+        ..Change::of(
+            (RunVerb::Rollback, format!("rollback {target}").trim_end().to_string()),
+            &args.run,
+            &session,
+            &fleet,
+            &planner,
+        )?
     };
     change.go(&session, &connections, &fleet).await
 }

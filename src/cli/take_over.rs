@@ -2,14 +2,13 @@
 
 use crate::cli::Failure;
 use crate::cli::args::{Global, RunArgs};
-use crate::cli::flow::{self, Change};
+use crate::cli::flow::Change;
 use crate::cli::front::Front;
 use crate::cli::project::Project;
 use crate::cli::session::Session;
 use crate::config::VerbKind;
 use crate::plan;
 use crate::release::RunVerb;
-use std::collections::BTreeMap;
 
 /// Which way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,21 +41,9 @@ pub(crate) async fn run(global: Global, args: &RunArgs, direction: Direction) ->
         Direction::HandBack => plan::hand_back(config, fleet, &request),
     };
     let change = Change {
-        verb: RunVerb::Setup,
-        what: what.to_string(),
-        args,
-        config: &session.project.config,
-        secrets: BTreeMap::new(),
-        login: None,
-        key: flow::key(&fleet)?,
         notes: std::mem::take(&mut edge.notes),
         edge,
-        hooks: None,
-        planner: &planner,
-        label: None,
-        only: None,
-        left_out: None,
-        done: None,
+        ..Change::of((RunVerb::Setup, what.to_string()), args, &session, &fleet, &planner)?
     };
     change.go(&session, &connections, &fleet).await?;
     if !args.dry_run {

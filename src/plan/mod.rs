@@ -1,5 +1,6 @@
 //! All choices: pure functions from a configuration, a fleet and a request to a [`Plan`] or a [`Refusal`].
 
+mod action;
 mod adopt;
 mod assemble;
 mod change;
@@ -37,6 +38,7 @@ mod types;
 mod words;
 mod work;
 
+pub use action::*;
 pub use check::{Violation, check};
 pub use deploy::deploy;
 pub use hand_back::hand_back;

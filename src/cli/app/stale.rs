@@ -1,6 +1,7 @@
 //! `windlass app stale_containers`.
 
-use super::start_stop::{ChangeArgs, Verb, change};
+use super::start_stop::{Verb, change};
+use crate::cli::args::ChangeArgs;
 use crate::cli::args::Global;
 use crate::cli::session::Session;
 use crate::cli::{Failure, output};

@@ -1,16 +1,13 @@
 //! `windlass app start` and `windlass app stop`.
 
 use crate::cli::Failure;
-use crate::cli::args::{Global, RunArgs};
-use crate::cli::flow::{self, Change};
-use crate::cli::front::Front;
+use crate::cli::args::{ChangeArgs, Global, RunArgs};
+use crate::cli::flow::Change;
 use crate::cli::session::Session;
 use crate::config::VerbKind;
 use crate::plan;
 use crate::release::RunVerb;
 use clap::Args;
-use std::collections::BTreeMap;
-use std::time::Duration;
 
 const STOP_EXAMPLES: &str = "\
 Examples:
@@ -47,31 +44,6 @@ pub(super) struct StartArgs {
     change: ChangeArgs,
 }
 
-/// Options of a change that makes no release and runs no hooks.
-#[derive(Debug, Clone, Args)]
-pub(super) struct ChangeArgs {
-    /// Print the plan and change nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// Do not ask (without a terminal nothing is asked anyway)
-    #[arg(short, long)]
-    yes: bool,
-    /// Leave out hosts that do not answer, instead of refusing
-    #[arg(long)]
-    skip_unreachable: bool,
-    /// Wait for another run to end, 15 minutes unless you say how long
-    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "15m")]
-    #[arg(value_parser = humantime::parse_duration)]
-    lock_wait: Option<Duration>,
-}
-
-impl ChangeArgs {
-    /// Whether any of them was given.
-    pub(super) fn asks_for_a_run(&self) -> bool {
-        self.dry_run || self.yes || self.skip_unreachable || self.lock_wait.is_some()
-    }
-}
-
 /// Which change.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verb {
@@ -97,35 +69,12 @@ pub(super) async fn change(global: Global, args: &ChangeArgs, verb: Verb) -> Res
         Verb::Stop => plan::stop(config, fleet, &request),
         Verb::StopStale => plan::stop_stale(config, fleet, &request),
     };
-    let run_args = RunArgs {
-        dry_run: args.dry_run,
-        yes: args.yes,
-        skip_hooks: true,
-        skip_unreachable: args.skip_unreachable,
-        lock_wait: args.lock_wait,
-        message: None,
-    };
+    let run_args = RunArgs::from(args);
     let (run_verb, what) = match verb {
         Verb::Start => (RunVerb::Start, "app start"),
         Verb::Stop => (RunVerb::Stop, "app stop"),
         Verb::StopStale => (RunVerb::Stop, "app stale_containers --stop"),
     };
-    let change = Change {
-        verb: run_verb,
-        what: what.to_string(),
-        args: &run_args,
-        config: &session.project.config,
-        secrets: BTreeMap::new(),
-        login: None,
-        key: flow::key(&fleet)?,
-        edge: Front::default(),
-        hooks: None,
-        planner: &planner,
-        notes: Vec::new(),
-        label: None,
-        only: None,
-        left_out: None,
-        done: None,
-    };
+    let change = Change::of((run_verb, what.to_string()), &run_args, &session, &fleet, &planner)?;
     change.go(&session, &connections, &fleet).await
 }

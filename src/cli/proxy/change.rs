@@ -1,7 +1,7 @@
 //! The verbs that change the hosts' proxies.
 
 use crate::cli::args::{Global, RunArgs};
-use crate::cli::flow::{self, Change};
+use crate::cli::flow::Change;
 use crate::cli::front::Front;
 use crate::cli::hooks::Hooks;
 use crate::cli::session::Session;
@@ -11,7 +11,6 @@ use crate::name::ImageRef;
 use crate::observe::Connections;
 use crate::plan::{self, ProxyRequest, ProxyWork};
 use clap::Args;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Start the proxies that do not run
@@ -184,21 +183,9 @@ pub(crate) async fn go(
     let planner =
         |config: &_, fleet: &_, request| plan::proxy(config, fleet, &ProxyRequest { request, work: work.clone() });
     let change = Change {
-        verb: work.verb(),
-        what: what.to_string(),
-        args,
-        config: &session.project.config,
-        secrets: BTreeMap::new(),
-        login: None,
-        key: flow::key(&fleet)?,
         notes: std::mem::take(&mut front.notes),
         edge: front,
-        hooks: None,
-        planner: &planner,
-        label: None,
-        only: None,
-        left_out: None,
-        done: None,
+        ..Change::of((work.verb(), what.to_string()), args, session, &fleet, &planner)?
     };
     change.go(session, connections, &fleet).await
 }
