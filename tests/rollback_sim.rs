@@ -339,3 +339,40 @@ async fn a_host_that_is_configured_no_more_is_named_by_the_next_deploy() {
     let notes = plan(&operator).notes;
     assert!(!notes.iter().any(|n| n.contains("not configured any more")), "once is enough: {notes:?}");
 }
+
+fn of_role(serving: &BTreeMap<(String, String), Option<String>>, role: &str) -> Option<String> {
+    serving.iter().find(|((_, r), _)| r == role).and_then(|(_, version)| version.clone())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_of_a_part_of_the_roles_never_stops_the_others() {
+    let mut operator = operator(&["a", "b"], &["web", "jobs!"]);
+    operator.deploy("v1").await.report();
+    operator.only_roles = Some(vec!["jobs"]);
+    operator.deploy("v2").await.report();
+    operator.only_roles = None;
+    operator.deploy("v3").await.report();
+    operator.assert_serves("v3").await;
+    assert_eq!(operator.rollback(Some("v2")).await.report().outcome, Outcome::Succeeded);
+    let serving = operator.serving().await;
+    assert_eq!((of_role(&serving, "web"), of_role(&serving, "jobs")), (Some("v3".to_string()), Some("v2".to_string())));
+    operator.deploy("v3").await.report();
+    assert_eq!(operator.rollback(None).await.report().outcome, Outcome::Succeeded);
+    operator.assert_serves("v1").await;
+    operator.assert_no_gap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_requests_go_to_and_is_not_well_does_not_let_the_old_one_stop() {
+    let operator = operator(&["a"], &["web"]);
+    operator.deploy("v1").await.report();
+    operator.deploy("v2").await.report();
+    assert_eq!(operator.rollback(Some("v1")).await.report().outcome, Outcome::Succeeded);
+    let routed = operator.world.routed("a", &web()).expect("something serves");
+    operator.world.crash("a", &routed, 137);
+    operator.world.set_behaviour("a", &routed, ImageBehaviour::never_healthy());
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    let refusal = operator.rollback(Some("v1")).await.refusal();
+    assert!(refusal.message.contains("it is not well"), "{refusal:?}");
+    assert_eq!(operator.rollback(Some("v2")).await.report().outcome, Outcome::Succeeded);
+}

@@ -180,8 +180,12 @@ impl Command {
     pub(crate) fn check(&self, global: &Global) -> Result<(), crate::cli::Failure> {
         let Some(name) = self.without_hosts() else { return Ok(()) };
         let data = matches!(self, Self::Completions(_) | Self::Man(_));
-        let vain =
-            [("--hosts", global.hosts.is_some()), ("--roles", global.roles.is_some()), ("--json", data && global.json)];
+        let vain = [
+            ("--hosts", global.hosts.is_some()),
+            ("--roles", global.roles.is_some()),
+            ("--tag", global.tag.is_some()),
+            ("--json", data && global.json),
+        ];
         match vain.iter().find(|(_, given)| *given) {
             None => Ok(()),
             Some((option, _)) => {

@@ -1,20 +1,23 @@
 //! The secret values that containers on the hosts were made with, for masking what these containers print.
 
-use crate::effect::Node;
+use crate::effect::{EngineError, Node};
 use crate::fleet::Container;
 use crate::secret::Secret;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The values of a container's secret variables, asked of its engine.
+///
+/// # Errors
+/// The engine does not say: nothing that the container prints may be shown then.
 pub(crate) async fn of_container(
     node: &Node,
     container: &Container,
     configured: &BTreeSet<String>,
-) -> Vec<Secret<String>> {
+) -> Result<Vec<Secret<String>>, EngineError> {
     if secret(container, configured).is_empty() {
-        return Vec::new();
+        return Ok(Vec::new());
     }
-    among(container, node.engine.environment(&container.id).await.unwrap_or_default(), configured)
+    Ok(among(container, node.engine.environment(&container.id).await?, configured))
 }
 
 /// Those among a container's variables that are secret.

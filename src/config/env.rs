@@ -78,8 +78,8 @@ fn secret(item: &Field, env: &mut Env, found: &mut Findings) {
     if env.clear.contains_key(name) {
         let message = format!("{name} is also below `clear`, which wins");
         found.notes.push(super::Problem::new(&item.node.at, &item.path, message).hint("remove one of them"));
-    } else {
-        env.secret.insert(name.to_string(), secret.to_string());
+    } else if let Some(secret) = item.secret_name(secret, found) {
+        env.secret.insert(name.to_string(), secret);
     }
 }
 

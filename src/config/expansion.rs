@@ -35,7 +35,12 @@ pub(super) fn check(field: &Field, text: &str, quoting: Quoting, found: &mut Fin
             format!("{what} is left to the host's shell by Kamal; windlass does not do so here: write the value itself")
         }
     };
-    found.not_yet(field, &[VerbKind::Setup, VerbKind::Deploy], reason);
+    // A rollback asks the hosts' shells about volumes too, and an operator there would run.
+    let verbs: &[VerbKind] = match quoting {
+        Quoting::Bare => &[VerbKind::Setup, VerbKind::Deploy, VerbKind::Rollback],
+        _ => &[VerbKind::Setup, VerbKind::Deploy],
+    };
+    found.not_yet(field, verbs, reason);
 }
 
 /// Whether a bare word holds what would end the command, outside of `$(…)`.

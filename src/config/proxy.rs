@@ -92,10 +92,14 @@ fn ssl(section: &Section, found: &mut Findings) -> Written {
 
 fn certificate(field: &Field, proxy: &Section, found: &mut Findings) -> Option<(String, String)> {
     let section = field.known_section("proxy/ssl", found)?;
-    let mut given = |key: &str| section.get(key).and_then(|f| f.string(found)).filter(|t| !t.is_empty());
+    let mut given = |key: &str| {
+        let field = section.get(key)?;
+        let text = field.string(found).filter(|t| !t.is_empty())?;
+        Some(field.secret_name(&text, found))
+    };
     let hint = "name the secrets that hold certificate and key";
     let missing = match (given("certificate_pem"), given("private_key_pem")) {
-        (Some(certificate), Some(key)) => return Some((certificate, key)),
+        (Some(certificate), Some(key)) => return certificate.zip(key),
         (Some(_), None) => "Missing private_key_pem setting (required when certificate_pem is present)",
         (None, Some(_)) => "Missing certificate_pem setting (required when private_key_pem is present)",
         (None, None) => "Missing certificate_pem and private_key_pem settings",

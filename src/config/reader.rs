@@ -7,6 +7,9 @@ use super::node::{Map, Node, Value};
 use super::problem::{Place, Problem, nearest, printable};
 use super::types::{NotActedOn, VerbKind};
 
+/// Longer than any name, and shorter than a key.
+const LONGEST_SECRET_NAME: usize = 128;
+
 /// What is found while a tree is read.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
@@ -107,6 +110,17 @@ impl<'a> Field<'a> {
     }
 
     /// Reports a problem with this value and what to do.
+    /// The text as the name of a secret. What is none may be the secret itself, so it is never part of the message.
+    pub(super) fn secret_name(&self, text: &str, found: &mut Findings) -> Option<String> {
+        let letter = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+        if !text.is_empty() && text.len() <= LONGEST_SECRET_NAME && text.chars().all(letter) {
+            return Some(text.to_string());
+        }
+        let hint = "write the name here (letters, digits, `_`, `.`, `-`) and a line NAME=… into .windlass/secrets";
+        self.wrong_hint("should be the name of a secret, not its value", hint, found);
+        None
+    }
+
     pub(super) fn wrong_hint(&self, message: impl Into<String>, hint: impl Into<String>, found: &mut Findings) {
         found.problems.push(Problem::new(&self.node.at, &self.path, message).hint(hint));
     }

@@ -50,7 +50,7 @@ fn credential(section: &Section, key: &str, found: &mut Findings) -> Option<Cred
         Value::String(text) => return Some(Credential::Literal(Secret::new(text.clone()))),
         Value::Seq(items) => {
             if let [super::node::Node { value: Value::String(name), .. }] = items.as_slice() {
-                return Some(Credential::Secret(name.clone()));
+                return field.secret_name(name, found).map(Credential::Secret);
             }
         }
         _ => {}

@@ -124,7 +124,7 @@ fn key_data(field: &Field, found: &mut Findings) -> Vec<KeySource> {
             found.notes.push(note.hint("put the key into a secret and write the secret's name here"));
             sources.push(KeySource::Inline(Secret::new(text)));
         } else {
-            sources.push(KeySource::Secret(text));
+            sources.extend(field.secret_name(&text, found).map(KeySource::Secret));
         }
     }
     sources

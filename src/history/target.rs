@@ -4,6 +4,7 @@ use crate::history::content::{Content, Contents};
 use crate::history::target_error::{Candidate, Gap, TargetError};
 use crate::history::{Availability, History, Release};
 use crate::name::{HostName, RoleName, Version};
+use crate::release::ReleaseKind;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Hosts and, on each, the roles that a command is about.
@@ -97,8 +98,9 @@ impl History {
             };
         }
         let contents = Contents::of(&self.releases);
-        let candidates: Vec<_> =
-            self.releases.iter().rev().filter(|r| self.is_default(&contents, current, r)).collect();
+        let candidates =
+            self.releases.iter().rev().filter(|r| self.is_default(&contents, current, r) && !self.is_partial(r, scope));
+        let candidates: Vec<_> = candidates.collect();
         if let Some(found) = candidates.iter().find(|r| gaps(r, scope).is_empty()) {
             let passed = candidates.iter().take_while(|r| r.run != found.run || r.version != found.version);
             let notes =
@@ -109,6 +111,22 @@ impl History {
             Some(newest) => Err(self.incomplete(newest, gaps(newest, scope), scope)),
             None => Err(self.nothing_older(current, &contents)),
         }
+    }
+
+    /// Whether a release was sent without a role that the service had (`--roles`, or found serving beside another version):
+    /// what serves that role is not its business. A role that only came later is another matter.
+    pub fn was_sent_without(&self, release: &Release, role: &RoleName) -> bool {
+        let known = |r: &Release| match &r.record {
+            Some(record) => record.roles.contains_key(role),
+            None => r.available.values().any(|roles| roles.contains_key(role)),
+        };
+        let is_it = |r: &&Release| (&r.run, &r.version) == (&release.run, &release.version);
+        let mut older = self.releases.iter().take_while(|r| !is_it(r));
+        !release.has_role(role) && (release.kind == ReleaseKind::Adopted || older.any(known))
+    }
+
+    fn is_partial(&self, release: &Release, scope: &Scope) -> bool {
+        scope.values().flatten().any(|role| self.was_sent_without(release, role))
     }
 
     /// The newest release that serves anywhere in scope.

@@ -1,7 +1,7 @@
 //! `windlass rollback`: a release that was there before serves again, from what the hosts kept. Nothing is pulled.
 
 use crate::config::{Config, Role, VerbKind};
-use crate::fleet::{Fleet, HostFacts};
+use crate::fleet::{Fleet, Health, HostFacts, State};
 use crate::history::{Availability, Release, Scope};
 use crate::name::{HostName, RoleName};
 use crate::plan::change::Incoming;
@@ -124,6 +124,11 @@ impl Rollback<'_> {
             work.before.push(now.serving.clone());
             match target.available.get(host).and_then(|roles| roles.get(&role.name)) {
                 Some(availability) => self.role(&mut work, facts, role, target, availability, &now)?,
+                None if self.situation.history.was_sent_without(target, &role.name) => {
+                    let stays = "the target was sent without this role; what serves it stays";
+                    work.notes.push(format!("{host}: {}: {stays}", role.name));
+                    work.after.push(now.serving.clone());
+                }
                 None => {
                     if now.container.is_some() {
                         work.notes.push(format!("{host}: {}: the target does not have this role; it stops", role.name));
@@ -150,6 +155,11 @@ impl Rollback<'_> {
         let id = self.situation.identity(&role.name, &target.version);
         let name = names::free_name(id, facts, self.situation.number);
         let (situation, run, mut identity) = (self.situation, &self.request.request.run, None);
+        if matches!(availability, Availability::Serving(_))
+            && let Some(why) = doubt(facts, now)
+        {
+            return Err(serves_badly(&host, target, &why));
+        }
         let incoming = match availability {
             Availability::Serving(_) if now.leftovers.is_empty() => {
                 work.after.push(now.serving.clone());
@@ -223,4 +233,28 @@ impl Rollback<'_> {
         work.go_over(&change, now, Some(target.version.clone()), made_of);
         Ok(())
     }
+}
+
+/// Why what serves may not be taken for well: a run that was cut off may have switched to it before its gate, and it may
+/// have died since. What runs beside it is stopped only where it is well.
+fn doubt(facts: &HostFacts, now: &Now<'_>) -> Option<String> {
+    let container = now.container?;
+    match &container.state {
+        State::Running(Health::Unhealthy) => return Some(format!("{} is unhealthy", container.name)),
+        State::Running(_) => {}
+        _ => return Some(format!("{} does not run", container.name)),
+    }
+    let backend = now.serving.backend.as_ref().and_then(|name| facts.proxy.backends.get(name))?;
+    let server = backend.servers.iter().find(|s| s.container.as_ref() == Some(&container.id));
+    let verdict = server.and_then(|s| s.healthy);
+    let fails = verdict == Some(false) || (verdict.is_none() && !now.leftovers.is_empty());
+    fails.then(|| format!("the proxy does not find {} healthy", container.name))
+}
+
+fn serves_badly(host: &HostName, target: &Release, why: &str) -> Refusal {
+    let message = format!("{host}: requests go to {} already, and it is not well: {why}", target.version);
+    Refusal::new(message).hint(
+        "roll back to another release (`windlass releases`), or bring this one up again with `windlass restart` or \
+         `windlass deploy`",
+    )
 }

@@ -141,8 +141,14 @@ pub(super) fn parse_holder(answer: &str) -> Result<Option<Option<Holder>>, HostE
 
 /// The answer of `expand.sh`: for each piece the number of its words, or `none`; each word as its length and its text.
 pub(super) fn parse_words(answer: &str, pieces: usize) -> Result<Vec<Option<Vec<String>>>, HostError> {
-    let mut reader = Words { rest: answer };
-    (0..pieces).map(|_| reader.piece()).collect()
+    // A login shell may have printed something of its own before.
+    let noisy = || bad("expand words", "no answer".to_string());
+    let mut reader = Words { rest: answer.split_once("@words\n").ok_or_else(noisy)?.1 };
+    let words = (0..pieces).map(|_| reader.piece()).collect::<Result<_, _>>()?;
+    match reader.line()? {
+        "@done" => Ok(words),
+        other => Err(bad("expand words", format!("more was answered than asked: {other:?}"))),
+    }
 }
 
 struct Words<'a> {

@@ -43,6 +43,8 @@ pub struct Operator {
     pub tamper: Option<fn(&mut Plan)>,
     /// What `--hosts` leaves.
     pub only: Option<Vec<&'static str>>,
+    /// What `--roles` leaves.
+    pub only_roles: Option<Vec<&'static str>>,
     runs: Mutex<u64>,
 }
 
@@ -179,6 +181,7 @@ impl Operator {
             interrupt_at: None,
             tamper: None,
             only: None,
+            only_roles: None,
             runs: Mutex::new(0),
         }
     }
@@ -200,7 +203,10 @@ impl Operator {
                     Some(only) => only.iter().map(|h| name(h)).collect(),
                     None => self.config.hosts.keys().cloned().collect(),
                 },
-                roles: self.config.roles.iter().map(|r| r.name.clone()).collect(),
+                roles: match &self.only_roles {
+                    Some(only) => only.iter().map(|r| name(r)).collect(),
+                    None => self.config.roles.iter().map(|r| r.name.clone()).collect(),
+                },
             },
             skip_unreachable: false,
             secrets: self.secrets.clone(),

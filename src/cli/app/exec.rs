@@ -186,6 +186,7 @@ impl Exec<'_> {
         let container =
             container.ok_or("nothing serves there to run it in; without --reuse it gets its own container")?;
         let secrets = retained::of_container(node, container, &self.session.project.secret_variables()).await;
+        let secrets = secrets.map_err(|error| error.to_string())?;
         Ok((container.id.clone(), Masker::new(&secrets)))
     }
 

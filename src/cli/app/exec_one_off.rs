@@ -69,7 +69,7 @@ pub(super) async fn create(
     let OneOff { like, mut container, .. } = one_off;
     let failed = |error: crate::effect::EngineError| error.to_string();
     let original = node.engine.inspect(&like).await.map_err(failed)?;
-    let secrets = retained::of_container(node, &original, &session.project.secret_variables()).await;
+    let secrets = retained::of_container(node, &original, &session.project.secret_variables()).await.map_err(failed)?;
     let mut environment = node.engine.environment(&like).await.map_err(failed)?;
     environment.retain(|name, _| !IDENTITY.contains(&name.as_str()));
     environment.extend(over.iter().map(|(name, value)| (name.clone(), value.clone())));

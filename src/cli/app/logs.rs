@@ -176,7 +176,7 @@ fn serving_or_suspended<'a>(session: &'a Session, fleet: &'a Fleet) -> Vec<(&'a 
 
 async fn show(session: &Session, node: &Node, container: &Container, lines: &Lines) -> Result<(), Failure> {
     let failed = |error: crate::effect::EngineError| Failure::refused(format!("{}: {error}", node.name));
-    let secrets = retained::of_container(node, container, &session.project.secret_variables()).await;
+    let secrets = retained::of_container(node, container, &session.project.secret_variables()).await.map_err(failed)?;
     let mut log = Log::new(&node.name, container, Masker::new(&secrets), lines);
     let timestamps = lines.timestamps || lines.json;
     let request = LogsRequest { tail: lines.tail, since: lines.since, follow: false, timestamps };

@@ -116,12 +116,18 @@ async fn look(found: &Hosts) -> Vec<Work> {
     join_all(works).await
 }
 
+/// Bytes of a host's answer about itself; an honest one has a few lines.
+const LONGEST_ANSWER: usize = 64 << 10;
+
 async fn ask(host: &Arc<dyn Host>) -> Result<Found, String> {
     let line = shlex::try_join(["sh", "-c", LOOK]).map_err(|error| error.to_string())?;
     let command = HostCommand { line, input: false, terminal: None };
     let mut process = host.run(&command).await.map_err(|error| error.to_string())?;
     let mut said = Vec::new();
     while let Some(event) = process.events.next().await {
+        if said.len() > LONGEST_ANSWER {
+            return Err("it does not say what it has: its answer has no end".to_string());
+        }
         match event.map_err(|error| error.to_string())? {
             ProcessEvent::Output(_, piece) => said.extend_from_slice(&piece),
             ProcessEvent::Ended(Exit::Code(0)) => return Ok(Found::parse(&String::from_utf8_lossy(&said))),

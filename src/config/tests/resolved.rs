@@ -117,7 +117,7 @@ fn keys_that_are_not_acted_on_name_the_verbs_that_refuse() {
         ("servers: {web: {hosts: [h], options: {env-file: a}}}\n", "web/options/env-file", vec![Setup, Deploy]),
         ("servers: {web: {hosts: [h], options: {network: host}}}\n", "web/options/network", vec![Setup, Deploy]),
         ("servers: {web: {hosts: [h], options: {detach: true}}}\n", "web/options/detach", vec![]),
-        ("servers: [h]\nvolumes: ['$PWD/a:/b; ls']\n", "volumes/0", vec![Setup, Deploy]),
+        ("servers: [h]\nvolumes: ['$PWD/a:/b; ls']\n", "volumes/0", vec![Setup, Deploy, Rollback]),
         ("servers: {web: {hosts: [h], options: {user: '${U}'}}}\n", "options/user", vec![Setup, Deploy]),
         ("servers: {web: {hosts: [h], cmd: 'a && b'}}\n", "web/cmd", vec![Setup, Deploy]),
         ("servers: [h]\nlabels: {service: x}\n", "labels/service", vec![Setup, Deploy]),

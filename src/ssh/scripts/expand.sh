@@ -2,4 +2,6 @@
 LC_ALL=C;
 cd "$HOME" || exit 1;
 show() { echo "$#"; for w in "$@"; do echo "${#w}"; printf "%s" "$w"; echo; done; };
-for piece in "$@"; do ( eval "show $piece" ) 2> /dev/null || echo none; done
+echo "@words";
+for piece in "$@"; do ( eval "show $piece" ) 2> /dev/null || echo none; done;
+echo "@done"

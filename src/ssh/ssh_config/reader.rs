@@ -87,6 +87,7 @@ impl Reader<'_> {
                 "host" => counts = host_line(&line.args, &self.host_of_host_lines()?),
                 "match" => counts = self.matches(&line)?,
                 "include" if counts => self.include(&line, depth)?,
+                "revokedhostkeys" if counts && !line.rest.eq_ignore_ascii_case("none") => return Err(unheeded(&line)),
                 _ if counts => self.found.add(line),
                 _ => {}
             }
@@ -159,6 +160,16 @@ impl Reader<'_> {
             Some(line) => tokens::host_name(line, self.asked.host),
             None => Ok(self.asked.host.to_string()),
         }
+    }
+}
+
+/// Whoever names revoked keys wants them refused; to connect all the same would be worse than not to connect.
+fn unheeded(line: &Line) -> SshConfigError {
+    SshConfigError {
+        place: line.place.to_string(),
+        message: "windlass does not read RevokedHostKeys: write the keys as `@revoked` lines into known_hosts, and \
+                  keep this line away from these hosts"
+            .to_string(),
     }
 }
 
