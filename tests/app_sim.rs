@@ -140,6 +140,23 @@ async fn a_service_that_was_stopped_can_be_rolled_back_to() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_suspended_outlives_every_prune() {
+    let mut operator = operator(&["a", "b"], &["web"]);
+    operator.deploy("v1").await.report();
+    operator.deploy("v2").await.report();
+    // On `b` the suspended release is one that a rollback left: no default target, so nothing else keeps it.
+    operator.only = Some(vec!["a"]);
+    assert_eq!(operator.rollback(Some("v1")).await.report().outcome, Outcome::Succeeded);
+    operator.only = None;
+    assert_eq!(operator.stop().await.report().outcome, Outcome::Succeeded);
+    tokio::time::sleep(Duration::from_secs(5 * 24 * 3600)).await;
+    operator.prune().await;
+    assert_eq!(operator.start().await.report().outcome, Outcome::Succeeded);
+    let serving: Vec<_> = operator.serving().await.into_values().flatten().collect();
+    assert_eq!(serving, ["v1", "v2"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn stale_containers_stop_and_what_serves_does_not() {
     let operator = operator(&["a"], &["web"]);
     operator.deploy("v1").await.report();

@@ -34,6 +34,8 @@ pub(super) async fn swap(means: &Means<'_>, host: &RunHost, swap: &ProxySwap) ->
             node.engine.stop(stop, u32::try_from(swap.grace).ok()).await?;
         }
         node.engine.start(&start).await?;
+        // At once: whatever happens from here on, one of the two comes back with the host's next start.
+        node.engine.set_restart(&start, swap.restart).await?;
         let deadline = clock.elapsed() + Duration::from_secs(swap.deadline);
         until_answered(host, clock, swap, deadline).await
     };
@@ -51,7 +53,6 @@ pub(super) async fn swap(means: &Means<'_>, host: &RunHost, swap: &ProxySwap) ->
     let (result, samples) = tokio::join!(change, watch);
     let asked = result?;
     let took = clock.elapsed() - began;
-    node.engine.set_restart(&start, swap.restart).await?;
     Ok(Some(words(swap, asked, gap(&samples), took)))
 }
 

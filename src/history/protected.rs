@@ -4,7 +4,7 @@ use crate::fleet::HostFacts;
 use crate::history::content::Contents;
 use crate::history::retention::{Retention, has_failed};
 use crate::history::verdict::Reason;
-use crate::history::{History, Release, Scope, serving};
+use crate::history::{History, Release, Scope, serving, suspended};
 use crate::name::{ContainerId, HostName, RoleName};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -80,6 +80,10 @@ impl<'a> Protected<'a> {
         let serving = roles.iter().filter_map(|role| serving::serving(facts, rules.service, rules.destination, role));
         let servers = facts.proxy.backends.values().flat_map(|b| &b.servers).filter_map(|s| s.container.as_ref());
         let files = facts.proxy.backends.values().filter_map(|b| b.file_active.as_ref());
+        let suspended = |role| suspended::suspended(facts, rules.service, rules.destination, role)?.container;
+        for container in roles.iter().filter_map(suspended) {
+            self.containers.insert(container.id.clone(), Reason::Suspended);
+        }
         for id in serving.map(|c| &c.id).chain(servers).chain(files) {
             self.containers.insert(id.clone(), Reason::Serves);
         }

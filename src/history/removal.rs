@@ -23,6 +23,11 @@ pub enum Kept {
     },
     /// Its run still goes on.
     Running,
+    /// `app stop` took it out of service, and `app start` brings it back.
+    Suspended {
+        /// The release that was stopped.
+        as_release: String,
+    },
     /// A bare rollback would go back to it.
     LastStable {
         /// The release that the rollback would name.
@@ -45,6 +50,9 @@ impl fmt::Display for Kept {
                 write!(f, "it serves (as {as_release}) on {}", hosts.join(", "))
             }
             Self::Running => f.write_str("its run still goes on"),
+            Self::Suspended { as_release } => {
+                write!(f, "it is suspended (as {as_release}): `windlass app start` brings it back")
+            }
             Self::LastStable { as_release } => {
                 write!(f, "it is the last stable release ({as_release}): a bare `rollback` goes back to it")
             }
@@ -99,6 +107,9 @@ fn may_go(fleet: &Fleet, history: &History, release: &Release, same: &dyn Fn(&Re
     if let Some(serving) = alike().find(|r| !r.running.is_empty()) {
         let hosts = serving.running.keys().cloned().collect();
         return Err(Kept::Serves { as_release: serving.label(), hosts });
+    }
+    if let Some(suspended) = alike().find(|r| r.status == crate::history::Status::Suspended) {
+        return Err(Kept::Suspended { as_release: suspended.label() });
     }
     if let Some((pinned, pin)) = alike().find_map(|r| Some((r, r.pin.as_ref()?))) {
         let why = pin.message.as_ref().map(|m| format!(": {m}")).unwrap_or_default();

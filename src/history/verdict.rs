@@ -73,6 +73,8 @@ pub enum Reason {
     UnknownClock,
     /// It serves, or the proxy names it.
     Serves,
+    /// `app stop` took it out of service, and `app start` brings exactly it back.
+    Suspended,
     /// It runs.
     Runs,
     /// A bare rollback would go back to it.
@@ -170,6 +172,7 @@ impl fmt::Display for Reason {
             Self::UnreadableProxy { why } => write!(f, "the proxy does not say what it routes to: {why}"),
             Self::UnknownClock => f.write_str("the time on the host is not known"),
             Self::Serves => f.write_str("serves"),
+            Self::Suspended => f.write_str("suspended: `app start` brings it back"),
             Self::Runs => f.write_str("is running"),
             Self::LastStable { release } => write!(f, "last stable release: {release}"),
             Self::Newest { release, rank, of } => write!(f, "{release} is complete release {rank} of {of} to keep"),
