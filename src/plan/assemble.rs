@@ -50,6 +50,14 @@ pub(super) fn staged(situation: &Situation<'_>, verb: RunVerb, work: Vec<HostWor
     }
 }
 
+/// The plan of a change on all hosts at once that makes no release. `notes` come before those of the work.
+pub(super) fn all_at_once(situation: &Situation<'_>, verb: RunVerb, work: Vec<HostWork>, notes: Vec<String>) -> Plan {
+    let changing: Vec<_> = work.iter().filter(|w| !w.change.is_empty()).map(|w| w.host.clone()).collect();
+    let staged = staged(situation, verb, work, &[changing]);
+    let notes = notes.into_iter().chain(staged.notes).collect();
+    Plan { adopted: situation.adopted.clone(), notes, ..staged }
+}
+
 /// What every plan has around its work: which run of whom, on which hosts, and what their journals lack.
 pub(super) fn frame(config: &Config, fleet: &Fleet, request: &Request, verb: RunVerb) -> Plan {
     let state_dir = |home: &StateHome| home.of_service(&config.service, config.destination.as_ref());

@@ -19,7 +19,7 @@ use crate::spec::Edge;
 /// # Errors
 /// A [`Refusal`] when a host cannot be reached, is locked, or has nothing that could be started.
 pub fn start(config: &Config, fleet: &Fleet, request: &Request) -> Result<Plan, Refusal> {
-    let mut notes = preflight::check(config, fleet, request, &[])?;
+    let notes = preflight::check(config, fleet, request, &[])?;
     let situation = Situation::of(config, fleet, request, crate::plan::Strategy::default());
     let mut work = Vec::new();
     for host in groups::in_boot_order(config).into_iter().filter(|h| request.scope.hosts.contains(h)) {
@@ -37,12 +37,7 @@ pub fn start(config: &Config, fleet: &Fleet, request: &Request) -> Result<Plan, 
         }
         work.push(own);
     }
-    let all_at_once: Vec<_> = work.iter().filter(|w| !w.change.is_empty()).map(|w| w.host.clone()).collect();
-    let staged = assemble::staged(&situation, RunVerb::Start, work, &[all_at_once]);
-    let mut plan = Plan { adopted: situation.adopted.clone(), ..staged };
-    notes.append(&mut plan.notes);
-    plan.notes = notes;
-    Ok(plan)
+    Ok(assemble::all_at_once(&situation, RunVerb::Start, work, notes))
 }
 
 fn nothing_to_start(host: &HostName, role: &Role) -> Refusal {

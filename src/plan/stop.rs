@@ -33,7 +33,7 @@ enum Stop {
 }
 
 fn plan(config: &Config, fleet: &Fleet, request: &Request, what: Stop) -> Result<Plan, Refusal> {
-    let mut notes = preflight::check(config, fleet, request, &[])?;
+    let notes = preflight::check(config, fleet, request, &[])?;
     let mut situation = Situation::of(config, fleet, request, crate::plan::Strategy::default());
     if what == Stop::Stale {
         // What serves is not touched, so nothing has to be known of it afterwards.
@@ -56,12 +56,7 @@ fn plan(config: &Config, fleet: &Fleet, request: &Request, what: Stop) -> Result
         }
         work.push(own);
     }
-    let all_at_once: Vec<_> = work.iter().filter(|w| !w.change.is_empty()).map(|w| w.host.clone()).collect();
-    let staged = assemble::staged(&situation, RunVerb::Stop, work, &[all_at_once]);
-    let mut plan = Plan { adopted: situation.adopted.clone(), ..staged };
-    notes.append(&mut plan.notes);
-    plan.notes = notes;
-    Ok(plan)
+    Ok(assemble::all_at_once(&situation, RunVerb::Stop, work, notes))
 }
 
 pub(super) fn roles_on<'a>(config: &'a Config, request: &'a Request, host: &HostName) -> Vec<&'a Role> {
